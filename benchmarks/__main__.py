@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.benchmark import Variant, segue_version, unavailable_data
 from benchmarks.jobs import BENCH, ROOT, Job, MeasurementFailed
+from benchmarks.only import add_only
 from benchmarks.peer_setups import find_peers
 from benchmarks.plan import BENCHMARKS
 from benchmarks.results_file import COMPLETE, CompleteRun, Results
@@ -75,9 +76,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--only", type=benchmark_names, default=list(BENCHMARKS), metavar="NAME,...", help=f"of {', '.join(BENCHMARKS)}"
-    )
+    add_only(parser, BENCHMARKS, "benchmark")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -95,15 +94,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--peers", type=Path, default=BENCH, help="the folder of the peers, which the *_setup.sh scripts fill (.bench)"
     )
     return parser.parse_args(argv)
-
-
-def benchmark_names(text: str) -> list[str]:
-    """The names in a comma-separated list, in the order of the table."""
-    names = text.split(",")
-    for name in names:
-        if name not in BENCHMARKS:
-            raise argparse.ArgumentTypeError(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
-    return [name for name in BENCHMARKS if name in names]
 
 
 def missing_data() -> dict[str, str]:
@@ -124,7 +114,8 @@ def run_benchmark(name: str, jobs: Jobs, folder: Path) -> dict[str, str]:
         if job.load(folder):
             print(f"{title}: stored", flush=True)
             continue
-        print(f"{title}, usually {job.expected_seconds:.0f} s ...", end=" ", flush=True)
+        usual = f", usually {job.expected_seconds:.0f} s" if job.expected_seconds else ""
+        print(f"{title}{usual} ...", end=" ", flush=True)
         try:
             record = job.run(folder)
         except MeasurementFailed as error:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
+from benchmarks.measurement import timed
 from segue.data.log import Log
 from segue.data.synthetic import from_sequences
 from segue.models.base.model import Sizes
@@ -73,9 +74,8 @@ def ask(find: Callable[[list[Query]], TopItems], queries: list[Query]) -> tuple[
     """The median CPU milliseconds of an answer, and the items of each."""
     times, answers = [], []
     for query in queries:
-        begin = time.process_time()
-        top = find([query])
-        times.append(time.process_time() - begin)
+        seconds, top = timed(partial(find, [query]))
+        times.append(seconds["cpu_s"])
         answers.append(set(top.items[0].tolist()))
     return 1e3 * median(times), answers
 

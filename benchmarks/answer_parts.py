@@ -23,7 +23,8 @@ from urllib.parse import quote
 import torch
 from starlette.types import ASGIApp, Message
 
-from benchmarks.service import Connection, load, running_service
+from benchmarks.running_service import Connection, running_service
+from benchmarks.service import load
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
 from segue.service.models.loaded_model import LoadedModel, _Question

@@ -21,8 +21,8 @@ class Variant:
 
     Attributes:
         label: the name of a peer in PEER_SETUPS, or a label for the settings of segue.
-        arguments: of the peer's script or of segue_side.py.
-        expected_seconds: approximate duration of a run.
+        arguments: of the peer's script or of `segue_side`.
+        expected_seconds: approximate duration of a run that is not quick.
         seed: of the first run; further runs have the next seeds.
         runs_per_round: number of runs in each round.
         quick: further arguments of a quick run; None leaves the variant out of quick runs.
@@ -35,13 +35,18 @@ class Variant:
     runs_per_round: int = 1
     quick: str | None = "--repeat 1"
 
+    @property
+    def is_peer(self) -> bool:
+        """Whether another program than segue is measured."""
+        return self.label in PEER_SETUPS
+
     def command(self, seed: int, peers: Peers, *, quick: bool) -> tuple[str, ...]:
         """The command of a run."""
         arguments = (*self.arguments.split(), *(self.quick or "").split() * quick, "--seed", str(seed))
-        if self.label not in PEER_SETUPS:
+        if not self.is_peer:
             return (sys.executable, "-m", "benchmarks.segue_side", *arguments)
         peer = peers[self.label]
-        return (str(peer.python), "-m", f"benchmarks.{PEER_SETUPS[self.label].script}", *arguments, *peer.arguments)
+        return (str(peer.python), "-m", PEER_SETUPS[self.label].module, *arguments, *peer.arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +57,12 @@ class TableRow:
         label: describes what is measured.
         variant: the label of a variant of segue.
         part: the list in the output of the process that holds the measured seconds; None for the whole process.
-        min_speedup: target: CPU seconds of every peer divided by those of segue.
+        min_speedup: target: CPU seconds of every peer divided by those of segue; below 1, segue may be slower.
         cpu_s: target in CPU seconds.
         peak_mb: target in megabytes.
         quality_metrics: test metrics whose mean over the runs must be at least that of every peer.
         reported_elsewhere: CPU s, wall s and peak MB of another program, measured on another machine.
+        target_note: why the target is no higher, for a target that was lowered, or that is below 1.
     """
 
     label: str
@@ -67,6 +73,7 @@ class TableRow:
     peak_mb: float | None = None
     quality_metrics: tuple[str, ...] = ()
     reported_elsewhere: tuple[str, str, str] | None = None
+    target_note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,27 +96,26 @@ class Benchmark:
         """All measurements in order; `version` is that of segue. Peers that are not installed are left out."""
         for turn in range(1 if quick else self.rounds):
             for variant in self.variants:
-                if (variant.label in PEER_SETUPS and variant.label not in peers) or (quick and variant.quick is None):
+                if (variant.is_peer and variant.label not in peers) or (quick and variant.quick is None):
                     continue
-                measured = (
-                    peer_version(variant.label, peers[variant.label]) if variant.label in PEER_SETUPS else version
-                )
+                measured = peer_version(variant.label, peers[variant.label]) if variant.is_peer else version
                 for run in range(turn * variant.runs_per_round, (turn + 1) * variant.runs_per_round):
                     label = variant.label.lower().replace(" ", "-").replace("=", "-")
                     command = variant.command(variant.seed + run, peers, quick=quick)
-                    yield variant, Job(f"{name}.{label}.{run}", command, measured, variant.expected_seconds)
+                    seconds = None if quick else variant.expected_seconds
+                    yield variant, Job(f"{name}.{label}.{run}", command, measured, seconds)
 
     @property
     def peers(self) -> list[str]:
         """The names of the peers that are compared."""
-        return [variant.label for variant in self.variants if variant.label in PEER_SETUPS]
+        return [variant.label for variant in self.variants if variant.is_peer]
 
 
 def segue_version() -> str:
     """A hash of everything that a measurement of segue runs."""
-    names = "segue_side", "segue_common", "sequence_models", "collaborative", "ingest", "handwritten", "plain_layers"
-    measured = [ROOT / f"benchmarks/{name}.py" for name in names]
-    return files_hash([*(ROOT / "src/segue").rglob("*.py"), *measured])
+    folders = ROOT / "src/segue", ROOT / "benchmarks/segue_side", ROOT / "benchmarks/handwritten"
+    modules = (ROOT / f"benchmarks/{name}.py" for name in ("measurement", "process", "ingest"))
+    return files_hash([*(path for folder in folders for path in folder.rglob("*.py")), *modules])
 
 
 def unavailable_data() -> dict[str, str]:

@@ -27,6 +27,7 @@ from statistics import median
 
 from benchmarks.benchmark import Variant, unavailable_data
 from benchmarks.jobs import BENCH, MeasurementFailed, Record, measure, write
+from benchmarks.only import add_only
 from benchmarks.peer_setups import PEER_SETUPS, Peers, find_peers
 from benchmarks.results_file import RESULTS, machine
 
@@ -226,21 +227,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--only", type=check_names, default=list(CHECKS), metavar="NAME,...", help=f"of {', '.join(CHECKS)}"
-    )
+    add_only(parser, CHECKS, "check")
     parser.add_argument("--write", action="store_true", help="commit the ratios instead of comparing with them")
     parser.add_argument("--peers", type=Path, default=BENCH, help="the folder of the peers (.bench)")
     return parser.parse_args(argv)
-
-
-def check_names(text: str) -> list[str]:
-    """The names in a comma-separated list."""
-    names = text.split(",")
-    for name in names:
-        if name not in CHECKS:
-            raise argparse.ArgumentTypeError(f"no check {name!r}; there are: {', '.join(CHECKS)}")
-    return names
 
 
 if __name__ == "__main__":

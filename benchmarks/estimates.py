@@ -12,14 +12,16 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
-from benchmarks.results_file import RESULTS, machine, software
+from benchmarks.jobs import write
+from benchmarks.only import add_only
+from benchmarks.process import Cost, run
+from benchmarks.results_file import RESULTS, provenance
 
 STORED = RESULTS / "estimates.json"
 EPOCHS = {"sasrec": 2, "gru4rec": 2, "hgn": 5, "bprmf": 5}
@@ -27,16 +29,11 @@ MODELS = ("pop", "item-knn", "seq-knn", "bprmf", "hgn", "sasrec", "gru4rec")
 RUNS = [(model, log) for log in ("ml-100k", "ml-1m") for model in MODELS] + [("hgn", "hgn_cds"), ("seq-knn", "hgn_cds")]
 
 
-def measure(words: list[str], folder: Path) -> dict[str, Any]:
-    """The JSON that a run writes, and the CPU seconds and the peak memory of its process."""
+def measure(words: list[str], folder: Path) -> tuple[dict[str, Any], Cost]:
+    """The JSON that a run writes, and what its process took."""
     command = [sys.executable, "-m", "segue", "run", *words, "--no-baselines", "--json", "result.json", "-o", "model"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
-    facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return {"facts": facts, "cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024 * 1.048576}
+    cost = run(command, folder, stdout=DEVNULL, stderr=DEVNULL)
+    return json.loads((folder / "result.json").read_text(encoding="utf-8")), cost
 
 
 def compare(model: str, log: str) -> dict[str, dict[str, float]]:
@@ -45,16 +42,16 @@ def compare(model: str, log: str) -> dict[str, dict[str, float]]:
     epochs = EPOCHS.get(model, 1)
     settings = ["--set", f"epochs={epochs}", "--patience", str(epochs)] if model in EPOCHS else []
     with tempfile.TemporaryDirectory() as name:
-        guess = measure([model, data, *settings, "--estimate"], Path(name))["facts"]
-        real = measure([model, data, *settings], Path(name))
+        guess, _ = measure([model, data, *settings, "--estimate"], Path(name))
+        real, cost = measure([model, data, *settings], Path(name))
     parts = {part["part"]: part["cpu_seconds"] for part in guess["parts"]}
-    row, training = real["facts"]["models"][0], real["facts"]["training"]
+    row, training = real["models"][0], real["training"]
     once = parts.get("epoch", parts.get("fit", 0.0))
     return {
         "epoch or fit": {"estimate": once, "real": training["cpu_seconds"] / epochs},
         "test": {"estimate": parts["test"], "real": row["test_cpu_seconds"]},
-        "whole run": {"estimate": guess["most"]["cpu_seconds"], "real": real["cpu_s"]},
-        "peak MB": {"estimate": guess["peak_mb"], "real": real["peak_mb"]},
+        "whole run": {"estimate": guess["most"]["cpu_seconds"], "real": cost.cpu_s},
+        "peak MB": {"estimate": guess["peak_mb"], "real": cost.peak_mb},
     }
 
 
@@ -67,21 +64,22 @@ def medians(repeats: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, f
 
 
 def main() -> None:
+    """Measure, and store the figures after each run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(MODELS))
+    add_only(parser, MODELS, "model")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"measured": {}, "rows": {}}
-    about = {"repeats": args.repeats, "date": date.today().isoformat(), "machine": machine(), "software": software()}
+    about = {"repeats": args.repeats, **provenance()}
     for model, log in RUNS:
         if model in args.only:
-            run = f"{model}, {log}"
-            stored["rows"][run] = medians([compare(model, log) for _ in range(args.repeats)])
-            stored["measured"][run] = about
+            name = f"{model}, {log}"
+            stored["rows"][name] = medians([compare(model, log) for _ in range(args.repeats)])
+            stored["measured"][name] = about
             content = {**stored, "command": "python -m benchmarks.estimates"}
-            STORED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(run, stored["rows"][run], flush=True)
+            write(STORED, json.dumps(content, indent=1) + "\n")
+            print(name, stored["rows"][name], flush=True)
 
 
 if __name__ == "__main__":

@@ -21,18 +21,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from benchmarks.results_file import RESULTS, machine, software
+from benchmarks import jobs
+from benchmarks.measurement import cpu_seconds
+from benchmarks.only import add_only
+from benchmarks.results_file import RESULTS, provenance
 
 STORED = RESULTS / "growth.json"
 FACTORS = (1, 2, 4, 8)
@@ -94,9 +93,9 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     def fitted(log: Any) -> tuple[Any, float]:
         made = experiment.build(log)
         if isinstance(made, DirectModel):
-            return made, cpu_seconds(lambda: made.fit(log))
+            return made, shortest(lambda: made.fit(log))
         optimizer = made.optimizer()
-        return made, cpu_seconds(lambda: train_epoch(made, optimizer, log, 0, 1))
+        return made, shortest(lambda: train_epoch(made, optimizer, log, 0, 1))
 
     split = experiment.protocol.split(small)
     experiment.protocol.evaluate(fitted(split.train)[0], split, "test")
@@ -104,18 +103,16 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     split, before = experiment.protocol.split(log), memory_mb() or 0
     with PeakMemory() as memory:
         made, fit = fitted(split.train)
-        rank = cpu_seconds(lambda: experiment.protocol.evaluate(made, split, "test"))
-    answers = [cpu_seconds(lambda user=user: recommend(made, log, user=user, k=10)) for user in range(1, ANSWERS + 1)]
+        rank = shortest(lambda: experiment.protocol.evaluate(made, split, "test"))
+    answers = [shortest(lambda user=user: recommend(made, log, user=user, k=10)) for user in range(1, ANSWERS + 1)]
     return {"fit": fit, "rank": rank, "answer": float(np.median(answers)), "memory": (memory.mb or 0) - before}
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
+def shortest(work: Callable[[], object]) -> float:
     """CPU seconds of some work; of the fastest call, if it is short."""
     found: list[float] = []
     while not found or (len(found) < REPEATS and sum(found) < SHORT):
-        begin = time.process_time()
-        work()
-        found.append(time.process_time() - begin)
+        found.append(cpu_seconds(work))
     return min(found)
 
 
@@ -149,28 +146,26 @@ def plan(models: list[str]) -> list[tuple[str, str, int]]:
 def run(models: list[str]) -> None:
     """Measure, and store the figures after each model."""
     stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"measured": {}, "rows": []}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for model in models:
         rows: list[dict[str, Any]] = []
         for _, sweep, factor in plan([model]):
             command = [sys.executable, "-m", "benchmarks.growth", "--measure", model, sweep, str(factor)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            figures = {name: float(f"{value:.3g}") for name, value in json.loads(done.stdout).items()}
+            figures = {name: float(f"{value:.3g}") for name, value in jobs.measure(command)["output"].items()}
             also = [one for one in SWEEPS[:-1] if factor == 1 and sweep != "window"] or [sweep]
             rows += [{"model": model, "sweep": one, "factor": factor, **figures} for one in also]
             print(model, sweep, factor, figures, flush=True)
         kept = [row for row in stored["rows"] if row["model"] != model] + rows
         kept.sort(key=lambda row: (MODELS.index(row["model"]), SWEEPS.index(row["sweep"]), row["factor"]))
         sizes_at_1 = {"networks": list(SIZES[True]), "counting": list(SIZES[False])}
-        here = {"date": date.today().isoformat(), "machine": machine(), "software": software()}
-        measured = {**stored["measured"], model: here}
+        measured = {**stored["measured"], model: provenance()}
         stored = {"command": "python -m benchmarks.growth", "sizes": sizes_at_1, "measured": measured, "rows": kept}
-        STORED.write_text(json.dumps({**stored, "exponents": exponents(kept)}, indent=1) + "\n", encoding="utf-8")
+        jobs.write(STORED, json.dumps({**stored, "exponents": exponents(kept)}, indent=1) + "\n")
 
 
 def main() -> None:
+    """Measure all models, or one of them in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(MODELS))
+    add_only(parser, MODELS, "model")
     parser.add_argument("--measure", nargs=3, metavar=("MODEL", "SWEEP", "FACTOR"))
     args = parser.parse_args()
     if args.measure:

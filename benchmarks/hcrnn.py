@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
-import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from benchmarks import jobs
+from benchmarks.measurement import Clock
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +84,7 @@ def plain_loss(model: HCRNN, batch: SequenceBatch) -> Tensor:
 
 
 def measure(variant: str, data: str, batches: int) -> dict[str, Any]:
-    """CPU seconds of `batches` batches, or of a whole epoch, scaled to an epoch; and the peak memory."""
+    """CPU seconds of `batches` batches, or of a whole epoch, scaled to an epoch."""
     import numpy as np
     import torch
 
@@ -92,15 +92,16 @@ def measure(variant: str, data: str, batches: int) -> dict[str, Any]:
     from segue.data.splits import given_split
     from segue.models.base.model import Sizes
     from segue.models.registry import find
+    from segue.nn.memory import keep_freed_memory
 
     torch.set_num_threads(1)
-    torch.empty(31 << 18)
+    keep_freed_memory()
     log = load_log(data)
     train, model_class = given_split(log).train, find(VARIANTS[variant])
     torch.manual_seed(1)
     model: Any = model_class(model_class.configure(), Sizes(log.num_users, log.num_items)).train()
     optimizer, steps, loss, num_targets = model.optimizer(), 0, 0.0, 0
-    start = time.process_time()
+    clock = Clock()
     for number, batch in enumerate(model.batches(train, np.random.default_rng(1))):
         if number == batches:
             break
@@ -114,18 +115,17 @@ def measure(variant: str, data: str, batches: int) -> dict[str, Any]:
             loss += float(part_loss.detach())
         optimizer.step()
         num_targets += targets
-    seconds = time.process_time() - start
+    seconds = clock.seconds()["cpu_s"]
     steps_of_epoch = int((train.lengths * (train.lengths - 1) // 2).sum())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "cpu_s": seconds * steps_of_epoch / steps,
         "of_epoch": steps / steps_of_epoch,
-        "peak_mb": peak,
         "loss": loss / num_targets,
     }
 
 
 def main() -> None:
+    """Measure in turns, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="citeulike", help="a named data set, or a folder that holds a log")
     parser.add_argument("--batches", type=int, default=8, help="batches of a run; `running` always runs a whole epoch")
@@ -139,8 +139,8 @@ def main() -> None:
     for _ in range(args.rounds):
         for variant, runs in results.items():
             options = ["--data", args.data, "--batches", str(args.batches), "--variant", variant]
-            command = [sys.executable, "-m", "benchmarks.hcrnn", *options]
-            runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+            done = jobs.measure([sys.executable, "-m", "benchmarks.hcrnn", *options])
+            runs.append({**done["output"], "peak_mb": done["peak_mb"]})
     for variant, runs in results.items():
         medians = {key: median(run[key] for run in runs) for key in runs[0]}
         print(

@@ -11,18 +11,17 @@ order. Each figure is of the whole process that reads and writes, including its 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import polars as pl
 
-USERS, ITEMS = 200_000, 50_000
+from benchmarks.process import Cost, elsewhere, run
+
+ROWS, USERS, ITEMS = 20_000_000, 200_000, 50_000
 CHUNK = 5_000_000
 READ = """
 import sys
@@ -57,36 +56,25 @@ def generate(path: Path, rows: int, *, text: bool, shuffled: bool) -> None:
             frame.with_columns(pl.Series("rating", stars)).write_csv(file, include_header=first == 0)
 
 
-def measure(source: Path, target: Path) -> tuple[float, float]:
-    """(CPU seconds, peak GB) of one process that reads `source` and saves `target`."""
-    process = subprocess.Popen([sys.executable, "-c", READ, source, target])
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"reading failed with exit code {process.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+def measure_readings(rows: int, runs: int, *, text: bool = False, shuffled: bool = False) -> list[Cost]:
+    """The costs of processes that each read the same file and save the log."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = str(Path(folder, "events.csv")), str(Path(folder, "log"))
+        elsewhere(generate, Path(source), rows, text=text, shuffled=shuffled)
+        return [run([sys.executable, "-c", READ, source, target]) for _ in range(runs)]
 
 
 def main() -> None:
+    """Measure, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--text", action="store_true", help="names instead of numbers")
     parser.add_argument("--shuffled", action="store_true", help="rows in random order")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "events.csv"), Path(folder, "log")
-        # in a process of its own: the peak memory of a child starts at that of its parent
-        shape = {"text": args.text, "shuffled": args.shuffled}
-        maker = get_context("spawn").Process(target=generate, args=(source, args.rows), kwargs=shape)
-        maker.start()
-        maker.join()
-        if maker.exitcode:
-            raise SystemExit("generating failed")
-        runs = [measure(source, target) for _ in range(args.runs)]
-        size = source.stat().st_size / 1e6
-    seconds, peak = (statistics.median(values) for values in zip(*runs, strict=True))
-    print(f"{args.rows:,} rows, {size:,.0f} MB of CSV: {seconds:.1f} CPU s, {peak:.2f} GB peak (median of {len(runs)})")
+    costs = measure_readings(args.rows, args.runs, text=args.text, shuffled=args.shuffled)
+    seconds, peak = (median(values) for values in zip(*((cost.cpu_s, cost.peak_mb) for cost in costs), strict=True))
+    print(f"{args.rows:,} rows: {seconds:.1f} CPU s, {peak:,.0f} MB peak (median of {args.runs})")
 
 
 if __name__ == "__main__":

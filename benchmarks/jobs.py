@@ -12,18 +12,19 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measurement import ONE_THREAD
+from benchmarks.process import wait
+
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 Record = dict[str, Any]
 
 
@@ -39,13 +40,13 @@ class Job:
         name: of its file.
         command: run in the root folder of the project.
         version: of the measured program; a stored result of another version or command is ignored.
-        expected_seconds: its approximate duration.
+        expected_seconds: its approximate duration; None if it is unknown.
     """
 
     name: str
     command: tuple[str, ...]
     version: str
-    expected_seconds: float
+    expected_seconds: float | None = None
 
     def load(self, folder: Path) -> Record | None:
         """The stored result of exactly this measurement, or None."""
@@ -60,7 +61,7 @@ class Job:
         """Run the measurement and store its result.
 
         Raises:
-            MeasurementFailed: the process failed or printed no JSON line; the message ends with its last lines.
+            MeasurementFailed: as `measure`.
         """
         record = {"command": list(self.command), "version": self.version, **measure(self.command)}
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,37 +69,27 @@ class Job:
         return record
 
 
-def measure(command: Iterable[str]) -> Record:
-    """Run a command with one thread; returns its time, its peak memory and the JSON line that it printed last."""
-    environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "SEGUE_QUIET": "1"}
-    if {"whole", "epoch", "eval", "sequence", "item-knn", "bprmf", "export"} & set(command):
-        environment.pop("SEGUE_DATA", None)  # MovieLens is in the cache, memory-mapped, as in any second run
+def measure(command: Sequence[str]) -> Record:
+    """Run a command with one thread; returns its time, its peak memory and the JSON line that it printed last.
+
+    Raises:
+        MeasurementFailed: the process failed or printed nothing; the message ends with its last lines.
+    """
+    environment = {**os.environ, **ONE_THREAD, "SEGUE_QUIET": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a normal start reads compiled modules
-    load = os.getloadavg()[0]
+    load, begin = os.getloadavg()[0], time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            list(command), stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env=environment
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env=environment)
         assert process.stdout is not None
         with process.stdout as pipe:
-            standard_output = pipe.read()
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        lines = standard_output.strip().splitlines()
+            lines = pipe.read().strip().splitlines()
+        cost = wait(process, begin)
         if process.returncode or not lines:
             errors.seek(0)
             last = "\n".join(errors.read().strip().splitlines()[-5:])
             raise MeasurementFailed(f"exit code {process.returncode}; its last lines:\n{last}")
-    return {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load": load,
-        "wall_s": wall,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,
-        "output": json.loads(lines[-1]),
-    }
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"when": when, "load": load, **asdict(cost), "output": json.loads(lines[-1])}
 
 
 def files_hash(paths: Iterable[Path], *texts: str) -> str:

@@ -269,6 +269,7 @@ def train_hgn(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Train, and print the metrics on validation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gate", choices=("age", "item", "content"), default="age")
     parser.add_argument("--counts", choices=("all", "others", "older"), default="others")

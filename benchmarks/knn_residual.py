@@ -135,6 +135,7 @@ class Residual(SASRec):
 
 
 def main() -> None:
+    """Train, and print the metrics on validation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--own", choices=("in", "out"), default="out")
     parser.add_argument("--epochs", type=int, default=10)

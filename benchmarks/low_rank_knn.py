@@ -113,6 +113,7 @@ def print_hits(split: Split, lists: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def main() -> None:
+    """Measure, and print the metrics on validation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sasrec", type=Path, help="folder of a saved SASRec, trained on the train part")
     parser.add_argument("--ranks", type=int, nargs="*", default=RANKS)

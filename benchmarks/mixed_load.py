@@ -25,7 +25,7 @@ from urllib.parse import quote
 import polars as pl
 import psutil
 
-from benchmarks.service import Connection, running_service
+from benchmarks.running_service import Connection, running_service
 
 CLIENTS = 8
 WARM_UP = 0.2  # of the time

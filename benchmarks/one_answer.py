@@ -10,13 +10,12 @@ time does not depend on the weights.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import torch
 
+from benchmarks.measurement import cpu_seconds
 from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.models.base.model import DotProductModel, Sizes
@@ -44,15 +43,9 @@ def answer_and_floor(model: DotProductModel, log: Log, users: int) -> tuple[floa
 
     for number in range(users + WARM_UP):
         user = names[number * 37 % len(names)]
-        answers.append(_cpu_seconds(lambda user=user: recommend(model, log, user=user)))
-        floors.append(_cpu_seconds(lambda user=user: floor(user)))
+        answers.append(cpu_seconds(lambda user=user: recommend(model, log, user=user)))
+        floors.append(cpu_seconds(lambda user=user: floor(user)))
     return median(answers[WARM_UP:]) * 1e3, median(floors[WARM_UP:]) * 1e3
-
-
-def _cpu_seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def main(argv: list[str] | None = None) -> None:

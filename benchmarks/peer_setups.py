@@ -1,11 +1,7 @@
 """The peer libraries: how each is set up and run, and its version.
 
-.bench/recbole     venv, data/ml-1m       recbole_setup.sh       from the package index
-.bench/rectools    venv                   rectools_setup.sh      from the package index
-.bench/replay      venv                   replay_setup.sh        from the package index
-.bench/gru4rec     gru4rec_pytorch.py     gru4rec_setup.sh       from GitHub; runs in the venv of RecTools
-.bench/implicit    venv                   implicit_setup.sh      from the package index
-.bench/warprec     venv                   warprec_setup.sh       from the package index
+peers/recbole_setup.sh      fills .bench/recbole
+peers/recbole.py            measures RecBole there, in its own environment
 """
 
 from __future__ import annotations
@@ -13,11 +9,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.jobs import BENCH, ROOT, MeasurementFailed, files_hash, measure
 
+PEERS = ROOT / "benchmarks" / "peers"
+SHARED = "events", "lightning_trainer"
 EVENTS = BENCH / "ml-1m.npz"
 VERSIONS = """
 import json, platform, sys
@@ -27,72 +25,88 @@ print(json.dumps(f"Python {platform.python_version()}, {packages}"))
 """
 
 
+@dataclass(frozen=True)
+class Peer:
+    """An installed peer: its Python, the arguments of its script, and the versions of its packages."""
+
+    python: Path
+    arguments: tuple[str, ...]
+    versions: str = ""
+
+
+Peers = Mapping[str, Peer]  # name in PEER_SETUPS -> installed peer; missing ones are left out
+
+
 @dataclass(frozen=True, kw_only=True)
 class PeerSetup:
     """How a peer library is set up and run.
 
     Attributes:
-        script: the name of `benchmarks/SCRIPT.py`, which runs it.
-        folder: its folder among the peers, filled by `benchmarks/FOLDER_setup.sh`.
-        environment: the folder whose virtual environment it runs in.
+        name: of its script `peers/NAME.py`, of `peers/NAME_setup.sh`, and of the folder that the latter fills.
         packages: packages whose versions are reported.
         arguments: of the script; {folder} stands for its folder and {events} for the exported log.
         size: duration and disk space of the set-up.
+        environment: the folder whose virtual environment it runs in; its own by default.
     """
 
-    script: str
-    folder: str
-    environment: str
+    name: str
     packages: tuple[str, ...]
     arguments: str
     size: str
+    environment: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module of its script."""
+        return f"benchmarks.peers.{self.name}"
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything of this project that a measurement runs."""
+        return [ROOT / "benchmarks/measurement.py", *(PEERS / f"{name}.py" for name in (self.name, *SHARED))]
+
+    def peer(self, folder: Path) -> Peer:
+        """The peer, which is set up in the folder of all peers; its versions are not known yet."""
+        paths = {"folder": str((folder / self.name).absolute()), "events": str(EVENTS)}
+        # not resolved: the Python of a virtual environment is a symbolic link
+        python = (folder / (self.environment or self.name) / "venv/bin/python").absolute()
+        return Peer(python, tuple(word.format(**paths) for word in self.arguments.split()))
 
 
 PEER_SETUPS = {
     "RecBole": PeerSetup(
-        script="peer_recbole",
-        folder="recbole",
-        environment="recbole",
+        name="recbole",
         packages=("recbole", "torch", "numpy"),
         arguments="--root {folder}",
         size="2 minutes, 1.5 GB",
     ),
     "RecTools": PeerSetup(
-        script="peer_rectools",
-        folder="rectools",
-        environment="rectools",
+        name="rectools",
         packages=("RecTools", "pytorch-lightning", "torch", "numpy"),
         arguments="--events {events}",
         size="2 minutes, 1.4 GB",
     ),
     "RePlay": PeerSetup(
-        script="peer_replay",
-        folder="replay",
-        environment="replay",
+        name="replay",
         packages=("replay-rec", "lightning", "torch", "numpy"),
         arguments="--events {events}",
         size="3 minutes, 1.8 GB",
     ),
     "GRU4Rec": PeerSetup(
-        script="peer_gru4rec",
-        folder="gru4rec",
+        name="gru4rec",
         environment="rectools",
         packages=("torch", "pandas", "numpy"),
         arguments="--program {folder} --events {events}",
         size="seconds, 1 MB",
     ),
     "implicit": PeerSetup(
-        script="peer_implicit",
-        folder="implicit",
-        environment="implicit",
+        name="implicit",
         packages=("implicit", "numpy", "scipy"),
         arguments="--events {events}",
         size="half a minute, 200 MB",
     ),
     "WarpRec": PeerSetup(
-        script="peer_warprec",
-        folder="warprec",
-        environment="warprec",
+        name="warprec",
         packages=("warprec", "lightning", "torch", "numpy"),
         arguments="--events {events}",
         size="2 minutes, 2 GB",
@@ -100,47 +114,36 @@ PEER_SETUPS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """An installed peer: its Python, the arguments of its script, and the versions of its packages."""
-
-    python: Path
-    arguments: tuple[str, ...]
-    versions: str
-
-
-Peers = Mapping[str, Peer]  # name in PEER_SETUPS -> installed peer; missing ones are left out
-
-
-def peer_version(name: str, peer: Peer) -> str:
+def peer_version(label: str, peer: Peer) -> str:
     """A hash of everything that a measurement of a peer runs."""
-    return files_hash(
-        [ROOT / f"benchmarks/{script}.py" for script in (PEER_SETUPS[name].script, "peer_common")], peer.versions
-    )
+    return files_hash(PEER_SETUPS[label].files, peer.versions)
 
 
-def find_peers(names: list[str], folder: Path, *, set_up: bool) -> dict[str, Peer]:
+def find_peers(labels: list[str], folder: Path, *, set_up: bool) -> dict[str, Peer]:
     """The environments of these peers. Missing ones are set up, or else left out; so is a peer whose set-up fails."""
     peers = {}
-    for name in names:
-        setup = PEER_SETUPS[name]
-        # not resolved: the Python of a virtual environment is a symbolic link
-        python = (folder / setup.environment / "venv/bin/python").absolute()
+    for label in labels:
         try:
-            if set_up:
-                print(f"{name} in {folder / setup.folder}: set up if it is missing ({setup.size})", flush=True)
-                script = ROOT / f"benchmarks/{setup.folder}_setup.sh"
-                if subprocess.run(["bash", script, folder / setup.folder], check=False).returncode:
-                    raise MeasurementFailed("its set-up failed")
-            elif not (folder / setup.folder).is_dir():
-                raise MeasurementFailed(f"it is not in {folder}")
-            versions = measure([str(python), "-c", VERSIONS, *setup.packages])["output"]
+            peers[label] = find_peer(PEER_SETUPS[label], folder, set_up=set_up)
         except (OSError, MeasurementFailed) as error:
-            print(f"{name} is left out: {error}", flush=True)
-            continue
-        paths = {"folder": str((folder / setup.folder).absolute()), "events": str(EVENTS)}
-        arguments = tuple(word.format(**paths) for word in setup.arguments.split())
-        peers[name] = Peer(python=python, arguments=arguments, versions=versions)
-    if any("{events}" in PEER_SETUPS[name].arguments for name in peers):
+            print(f"{label} is left out: {error}", flush=True)
+    if any("{events}" in PEER_SETUPS[label].arguments for label in peers):
         measure([sys.executable, "-m", "benchmarks.segue_side", "export", "--events", str(EVENTS)])
     return peers
+
+
+def find_peer(setup: PeerSetup, folder: Path, *, set_up: bool) -> Peer:
+    """The environment of a peer.
+
+    Raises:
+        MeasurementFailed: it is not set up, or cannot be.
+    """
+    own = folder / setup.name
+    if set_up:
+        print(f"{own}: set up if it is missing ({setup.size})", flush=True)
+        if subprocess.run(["bash", PEERS / f"{setup.name}_setup.sh", own], check=False).returncode:
+            raise MeasurementFailed("its set-up failed")
+    elif not own.is_dir():
+        raise MeasurementFailed(f"it is not in {folder}")
+    peer = setup.peer(folder)
+    return replace(peer, versions=measure([str(peer.python), "-c", VERSIONS, *setup.packages])["output"])

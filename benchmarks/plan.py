@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from benchmarks.benchmark import Benchmark, TableRow, Variant
 
+LOWERED = "lowered from 3 times when segue took as long as the program of the author"
+COMPILED_PEER = "implicit is a C++ program for this one purpose, so segue may take longer"
+
 
 def prefixes(
     model: str, min_speedup: float, *variants: Variant, data: str = "ml-1m", warprec: bool = False
@@ -49,6 +52,7 @@ def sessions(loss: str, setting: str) -> Benchmark:
                 variant="segue",
                 part="epochs",
                 min_speedup=1.8,
+                target_note=LOWERED,
                 quality_metrics=("ndcg@10",),
             ),
         ),
@@ -205,13 +209,15 @@ BENCHMARKS: dict[str, Benchmark] = {
                 label="fitting item-KNN, ml-1m: cosine, 100 neighbours",
                 variant="segue",
                 part="fits",
-                min_speedup=0.65,
+                min_speedup=1 / 1.5,
+                target_note=COMPILED_PEER,
             ),
             TableRow(
                 label="ranking of ml-1m's test part by item-KNN, whole history",
                 variant="segue",
                 part="rankings",
-                min_speedup=0.65,
+                min_speedup=1 / 1.5,
+                target_note=COMPILED_PEER,
             ),
         ),
     ),
@@ -228,7 +234,8 @@ BENCHMARKS: dict[str, Benchmark] = {
                 label=f"epoch, BPR-MF, ml-1m, 64 dimensions, {variant}",
                 variant=variant,
                 part="epochs",
-                min_speedup=0.5,
+                min_speedup=1 / 2,
+                target_note=COMPILED_PEER,
                 quality_metrics=("ndcg@10",),
             )
             for variant in ("optimizer=sgd", "optimizer=adam")

@@ -9,7 +9,6 @@ The second table shows the CPU time of one event of a live session, at its 10th 
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from benchmarks.measurement import cpu_seconds
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
@@ -71,17 +71,13 @@ def sessions(seed: int) -> Tensor:
 
 def seconds(work: Callable[[], object], repeat: int) -> float:
     """CPU seconds of a call: the minimum over repeats, as other programs may be running."""
-    times = []
-    for _ in range(repeat):
-        begin = time.process_time()
-        work()
-        times.append(time.process_time() - begin)
-    return min(times)
+    return min(cpu_seconds(work) for _ in range(repeat))
 
 
 def implementations(
     cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, compiled: bool
 ) -> dict[str, Callable[[], Tensor]]:
+    """The implementations by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
@@ -111,9 +107,7 @@ def compare_implementations(repeat: int, *, compiled: bool) -> None:
         def forward_and_backward(run_states: Callable[[], Tensor] = run_states) -> None:
             (run_states() * probe).sum().backward()
 
-        begin = time.process_time()
-        forward_and_backward()
-        first = time.process_time() - begin
+        first = cpu_seconds(forward_and_backward)
         with torch.no_grad():
             states = run_states()
         expected = states if expected is None else expected
@@ -144,6 +138,7 @@ def measure_step(repeat: int) -> None:
 
 
 def main() -> None:
+    """Measure, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=20, help="number of calls; the fastest counts")
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes and a compiler")

@@ -1,4 +1,4 @@
-"""The tables in README.md, from the records of the measurements."""
+"""The tables and notes in README.md, from the records of the measurements."""
 
 from __future__ import annotations
 
@@ -65,11 +65,15 @@ def row_lines(row: TableRow, runs: dict[str, list[Record]], missing: str | None)
         tested = _quality_cells(runs[row.variant])
         lines.append([row.label, "segue", *segue.cells(), "", "", *tested, target(row), verdict(row, segue, runs)])
     for label, peer in peers.items():
-        ratios = [f"{peer.cpu_s / segue.cpu_s:.1f}", f"{peer.wall_s / segue.wall_s:.1f}"] if segue else ["–", "–"]
+        ratios = [_ratio(peer.cpu_s / segue.cpu_s), _ratio(peer.wall_s / segue.wall_s)] if segue else ["–", "–"]
         lines.append(["", label, *peer.cells(), *ratios, *_quality_cells(runs[label]), "", ""])
     if row.reported_elsewhere:
         lines.append(["", "authors' program†", *row.reported_elsewhere, *["–"] * 5, "", ""])
     return lines
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def is_tested(records: list[Record]) -> bool:
@@ -96,12 +100,16 @@ def _num_epochs(output: dict[str, Any]) -> str:
 def target(row: TableRow) -> str:
     """The target as text."""
     words = [
-        f"{row.min_speedup:g} times" if row.min_speedup else "",
+        _speedup(row.min_speedup) if row.min_speedup else "",
         f"{row.cpu_s:g} CPU s" if row.cpu_s else "",
         f"{row.peak_mb:,.0f} MB" if row.peak_mb else "",
         f"no worse {' and '.join(map(titled, row.quality_metrics))}" if row.quality_metrics else "",
     ]
     return ", ".join(filter(None, words))
+
+
+def _speedup(ratio: float) -> str:
+    return f"{ratio:g} times" if ratio >= 1 else f"at most {1 / ratio:g} times as long"
 
 
 def verdict(row: TableRow, segue: Figures, runs: dict[str, list[Record]]) -> str:
@@ -155,8 +163,8 @@ def handwritten_table(parts: dict[str, dict[str, Any]]) -> str:
     ]
     for name, part in parts.items():
         layer = part["layer"]
-        cells = [number(1e3 * layer["segue_s"]), number(1e3 * layer["plain_s"]), f"{layer['ratio']:.2f}"]
-        cells.append(f"{part['step']['ratio']:.2f}" if "step" in part else "–")
+        cells = [number(1e3 * layer["segue_s"]), number(1e3 * layer["plain_s"]), number(layer["ratio"])]
+        cells.append(number(part["step"]["ratio"]) if "step" in part else "–")
         lines.append(f"| `{name}` | {part['plain']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -208,10 +216,20 @@ def setting(run: CompleteRun) -> str:
     )
 
 
+def target_notes() -> str:
+    """Why some targets are no higher, as a list."""
+    labels: dict[str, list[str]] = {}
+    for benchmark in BENCHMARKS.values():
+        for row in benchmark.table_rows:
+            if row.target_note:
+                labels.setdefault(row.target_note, []).append(row.label)
+    return "".join(f"* {'; '.join(rows)}: {note}.\n" for note, rows in labels.items())
+
+
 def blocks(run: CompleteRun) -> dict[str, str]:
     """The generated parts of README.md, by the name in their markers."""
-    marks = "† Measured on another machine: there is no ratio.\n"
-    notes = _floor_notes(run.results.get("cds", {}))
+    marks = "† Measured on another machine: there is no ratio.\n\nTargets that were lowered, or are below 1:\n"
+    notes = [target_notes(), *_floor_notes(run.results.get("cds", {}))]
     parts = (_output(run.results.get("handwritten", {}), "segue") or {}).get("parts", {})
     return {
         "results": "\n".join([table(run.results, run.missing), marks, *notes, setting(run)]),

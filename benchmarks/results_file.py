@@ -12,6 +12,7 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class CompleteRun:
 
 def _published(record: Record) -> Record:
     return {key: value for key, value in record.items() if key not in ("command", "version")}
+
+
+def provenance() -> dict[str, str]:
+    """The date, the machine and the software, which are stored beside figures."""
+    return {"date": date.today().isoformat(), "machine": machine(), "software": software()}
 
 
 def machine() -> str:

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
-from multiprocessing import get_context
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from benchmarks.ingest import skewed
+from benchmarks.only import add_only
+from benchmarks.process import elsewhere, run
 
 SAMPLE = "--no-baselines --sample-users 10000 --sample-test-users 10000"
 STEPS = {
@@ -52,37 +51,23 @@ def generate(path: Path, rows: int, users: int, items: int) -> None:
     pl.DataFrame({"user_id": user, "item_id": item, "timestamp": when}).write_parquet(path)
 
 
-def measure(command: list[str], folder: Path) -> dict[str, float]:
-    """Wall and CPU seconds and the peak memory in MB of `segue` with these words; its output goes to the terminal."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "segue", *command], cwd=folder)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"segue {' '.join(command)}: exit code {process.returncode}")
-    wall = time.perf_counter() - start
-    return {"wall_s": wall, "cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
-
-
 def main() -> None:
+    """Measure what is not stored, and print every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(".bench/scale"))
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--users", type=int, default=4_900_000)
     parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(STEPS))
+    add_only(parser, STEPS, "step")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     events, stored = args.folder / "events.parquet", args.folder / "figures.json"
     if not events.exists():
-        # in a process of its own: the peak memory of a child starts at that of its parent
-        maker = get_context("spawn").Process(target=generate, args=(events, args.rows, args.users, args.items))
-        maker.start()
-        maker.join()
+        elsewhere(generate, events, args.rows, args.users, args.items)
     figures = json.loads(stored.read_text()) if stored.exists() else {}
     for name in args.only:
         if name not in figures:
-            figures[name] = measure(STEPS[name].split(), args.folder)
+            figures[name] = asdict(run([sys.executable, "-m", "segue", *STEPS[name].split()], args.folder))
             stored.write_text(json.dumps(figures, indent=1))
         used = figures[name]
         print(f"{name:15} {used['wall_s']:8.1f} s {used['cpu_s']:8.1f} CPU s {used['peak_mb']:8,.0f} MB", flush=True)

@@ -13,15 +13,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +26,8 @@ import numpy as np
 import polars as pl
 import psutil
 
-READY = re.compile(r"segue is ready: http://127\.0\.0\.1:(\d+)")
+from benchmarks.running_service import Connection, running_service
+
 SECONDS = 10.0
 RATE = 2_500
 
@@ -58,67 +54,11 @@ class Row:
     cpu: float
     note: str = ""
 
-
-class Connection:
-    """One HTTP connection that stays open."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def open(self) -> Connection:
-        """Connect."""
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return self
-
-    async def get(self, path: str) -> bytes:
-        """The body of an answer; anything but 200 is an error."""
-        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-
-    async def post(self, path: str, content: Any) -> bytes:
-        """Send JSON; the body of the answer."""
-        return await self._send("POST", path, content)
-
-    async def put(self, path: str, content: Any) -> bytes:
-        """As `post`."""
-        return await self._send("PUT", path, content)
-
-    async def delete(self, path: str) -> bytes:
-        """Delete something; the body of the answer."""
-        return await self._ask(f"DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-
-    async def _send(self, method: str, path: str, content: Any) -> bytes:
-        body = json.dumps(content).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        return await self._ask(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-
-    async def _ask(self, request: bytes) -> bytes:
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        assert length is not None, head
-        body = await self.reader.readexactly(int(length[1]))
-        assert head[9:10] == b"2", head + body
-        return body
-
-
-@contextmanager
-def running_service(model: Path, store: str, *options: str) -> Iterator[tuple[int, psutil.Process, float]]:
-    """A service in a process of its own: its port, its process, and the seconds until it was ready."""
-    command = [sys.executable, "-m", "segue", "serve", str(model), "--store", store, "--port", "0", *options]
-    begin = time.perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                found = READY.search(line)
-                if found:
-                    yield int(found[1]), psutil.Process(process.pid), time.perf_counter() - begin
-                    break
-            else:
-                raise SystemExit(f"the service did not start: {' '.join(command)}")
-        finally:
-            process.terminate()
+    @classmethod
+    def of(cls, latencies: list[float], units: int, elapsed: float, cpu: float, **about: Any) -> Row:
+        """The row of some units, with the seconds of each request, of all together, and of the processor."""
+        p50, p90, p99 = (float(np.quantile(latencies, share)) * 1e3 for share in (0.5, 0.9, 0.99))
+        return cls(**about, per_second=units / elapsed, p50=p50, p90=p90, p99=p99, cpu=cpu / units * 1e3)
 
 
 async def load(
@@ -156,10 +96,8 @@ async def load(
             latencies.append(time.perf_counter() - start)
 
     await asyncio.gather(*(client(connection, number) for number, connection in enumerate(connections)))
-    elapsed = time.perf_counter() - begin
-    cpu = sum(process.cpu_times()[:2]) - cpu
-    p50, p90, p99 = (float(np.quantile(latencies, share)) * 1e3 for share in (0.5, 0.9, 0.99))
-    return Row(what, len(connections), units / elapsed, p50, p90, p99, cpu / units * 1e3)
+    elapsed, cpu = time.perf_counter() - begin, sum(process.cpu_times()[:2]) - cpu
+    return Row.of(latencies, units, elapsed, cpu, what=what, clients=len(connections))
 
 
 async def read_your_own_event(
@@ -187,66 +125,79 @@ async def read_your_own_event(
 
     await asyncio.gather(*map(client, connections))
     elapsed, cpu = time.perf_counter() - begin, sum(process.cpu_times()[:2]) - cpu
-    p50, p90, p99 = (float(np.quantile(latencies, share)) * 1e3 for share in (0.5, 0.9, 0.99))
     note = f"{known:,} of {pairs:,} answers know the event ({known / pairs:.3%})"
-    return Row("event, then ask", len(connections), pairs / elapsed, p50, p90, p99, cpu / pairs * 1e3, note)
+    return Row.of(latencies, pairs, elapsed, cpu, what="event, then ask", clients=len(connections), note=note)
 
 
 def _path(user: str) -> str:
     return f"/v1/recommend?user={quote(user, safe='')}&k=10"
 
 
-async def measure(port: int, process: psutil.Process, model: Path, pairs: int, seconds: float) -> list[Row]:
-    """All rows."""
-    names = {
-        kind: pl.read_parquet(model / f"{kind}.parquet").to_series(0).cast(pl.String) for kind in ("users", "items")
-    }
-    users, items = names["users"].head(3_000).to_list(), names["items"].to_list()
-    connections = [await Connection(port).open() for _ in range(64)]
-    rng = random.Random(0)
+class Requests:
+    """The requests that are measured, of random users and items; each method makes one and returns its units."""
 
-    async def recommend(connection: Connection, _: int) -> int:
-        await connection.get(_path(rng.choice(users)))
-        return 1
+    def __init__(self, model: Path) -> None:
+        names = {
+            kind: pl.read_parquet(model / f"{kind}.parquet").to_series(0).cast(pl.String) for kind in ("users", "items")
+        }
+        self.users, self.items = names["users"].head(3_000).to_list(), names["items"].to_list()
+        self.rng = random.Random(0)
 
-    async def with_filter(connection: Connection, _: int) -> int:
-        await connection.get(_path(rng.choice(users)) + "&where=group:1")
-        return 1
-
-    async def health(connection: Connection, _: int) -> int:
+    async def health(self, connection: Connection, _: int) -> int:
+        """HTTP alone."""
         await connection.get("/healthz")
         return 1
 
-    async def events(connection: Connection, _: int) -> int:
-        batch = [
-            {"user": rng.choice(users), "item": rng.choice(items), "id": f"{rng.getrandbits(128):x}"}
-            for _ in range(100)
-        ]
+    async def recommend(self, connection: Connection, _: int) -> int:
+        """Ask for recommendations."""
+        await connection.get(_path(self.rng.choice(self.users)))
+        return 1
+
+    async def with_filter(self, connection: Connection, _: int) -> int:
+        """Ask for some of one half of the items: see `make_groups`."""
+        await connection.get(_path(self.rng.choice(self.users)) + "&where=group:1")
+        return 1
+
+    async def event(self, connection: Connection, _: int) -> int:
+        """Send an event."""
+        await connection.post("/v1/events", self._new_event())
+        return 1
+
+    async def events(self, connection: Connection, _: int) -> int:
+        """Send a batch of events."""
+        batch = [{**self._new_event(), "id": f"{self.rng.getrandbits(128):x}"} for _ in range(100)]
         await connection.post("/v1/events", {"events": batch})
         return len(batch)
 
-    async def event(connection: Connection, _: int) -> int:
-        await connection.post("/v1/events", {"user": rng.choice(users), "item": rng.choice(items)})
-        return 1
+    async def make_groups(self, connection: Connection) -> None:
+        """Put every other thousand of the items into group 1."""
+        for first in range(0, len(self.items), 1_000):
+            columns, block = {"group": first // 1_000 % 2}, self.items[first : first + 1_000]
+            await connection.post("/v1/items", {"items": [{"item": item, "columns": columns} for item in block]})
 
-    for first in range(0, len(items), 1_000):
-        some = [{"item": item, "columns": {"group": first // 1_000 % 2}} for item in items[first : first + 1_000]]
-        await connections[0].post("/v1/items", {"items": some})
-    await load("warm-up", process, connections, recommend, seconds / 2)
+    def _new_event(self) -> dict[str, str]:
+        return {"user": self.rng.choice(self.users), "item": self.rng.choice(self.items)}
+
+
+async def measure(port: int, process: psutil.Process, model: Path, pairs: int, seconds: float) -> list[Row]:
+    """All rows."""
+    do, connections = Requests(model), [await Connection(port).open() for _ in range(64)]
+    await do.make_groups(connections[0])
+    await load("warm-up", process, connections, do.recommend, seconds / 2)
     return [
-        await load("health (HTTP alone)", process, connections[:1], health, seconds / 2),
-        await load("recommend", process, connections[:1], recommend, seconds),
-        await load("recommend", process, connections[:16], recommend, seconds),
-        await load("recommend", process, connections, recommend, seconds),
-        await load(f"recommend, {RATE:,} a second", process, connections, recommend, seconds, RATE),
-        await load("recommend, one half of the items", process, connections[:1], with_filter, seconds),
-        await load("recommend, one half of the items", process, connections[:8], with_filter, seconds),
-        await load("recommend, one half of the items", process, connections[:16], with_filter, seconds),
-        await load("events one by one", process, connections[:1], event, seconds),
-        await load("events one by one", process, connections, event, seconds),
-        await load("events in batches of 100", process, connections[:4], events, seconds),
-        await read_your_own_event(process, connections[:1], users[:500], items, min(pairs, 2_000)),
-        await read_your_own_event(process, connections[:8], users[:500], items, pairs),
+        await load("health (HTTP alone)", process, connections[:1], do.health, seconds / 2),
+        await load("recommend", process, connections[:1], do.recommend, seconds),
+        await load("recommend", process, connections[:16], do.recommend, seconds),
+        await load("recommend", process, connections, do.recommend, seconds),
+        await load(f"recommend, {RATE:,} a second", process, connections, do.recommend, seconds, RATE),
+        await load("recommend, one half of the items", process, connections[:1], do.with_filter, seconds),
+        await load("recommend, one half of the items", process, connections[:8], do.with_filter, seconds),
+        await load("recommend, one half of the items", process, connections[:16], do.with_filter, seconds),
+        await load("events one by one", process, connections[:1], do.event, seconds),
+        await load("events one by one", process, connections, do.event, seconds),
+        await load("events in batches of 100", process, connections[:4], do.events, seconds),
+        await read_your_own_event(process, connections[:1], do.users[:500], do.items, min(pairs, 2_000)),
+        await read_your_own_event(process, connections[:8], do.users[:500], do.items, pairs),
     ]
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -23,7 +22,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -32,30 +31,16 @@ from urllib.request import urlopen
 import psutil
 
 import segue
+from benchmarks.process import Cost, wait
+from benchmarks.running_service import READY
 
 SOURCE = Path(segue.__file__).parents[1]
 EVENTS = 1_000_000
 BLOCK = 50_000  # events that are stored at a time
-READY = re.compile(r"segue is ready: (http://127\.0\.0\.1:\d+)")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one process, or the median of several, took.
-
-    Attributes:
-        cpu: seconds of processor time, to the end of the command; of a service until /readyz answers 200.
-        wall: seconds, likewise.
-        peak_mb: largest memory, in megabytes.
-    """
-
-    cpu: float
-    wall: float
-    peak_mb: float
 
 
 def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
-    """Run a command of segue with the package in `source` to its end, or a service until it is ready."""
+    """The cost of a command of segue with the package in `source`; of a service, the seconds until it is ready."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command, begin, ready = [sys.executable, "-m", "segue", *arguments], time.perf_counter(), None
@@ -67,17 +52,14 @@ def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
         for line in process.stderr:
             message += line
             if found := READY.search(line):
-                with urlopen(f"{found[1]}/readyz") as answer:
+                with urlopen(f"http://127.0.0.1:{found[1]}/readyz") as answer:
                     assert answer.status == 200
                 ready = sum(psutil.Process(process.pid).cpu_times()[:2]), time.perf_counter() - begin
                 process.send_signal(signal.SIGTERM)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        cost = wait(process, begin)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{message}")
-    megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    cpu, wall = ready or (used.ru_utime + used.ru_stime, time.perf_counter() - begin)
-    return Cost(cpu, wall, megabytes)
+    return Cost(*ready, cost.peak_mb) if ready else cost
 
 
 def fill_store(url: str) -> None:
@@ -155,7 +137,7 @@ def main() -> None:
     print("| command | source | CPU s | wall s | peak MB |\n|---|---|---:|---:|---:|")
     for command, by_source in found.items():
         for source, cost in by_source.items():
-            print(f"| {command} | {source} | {cost.cpu:.2f} | {cost.wall:.2f} | {cost.peak_mb:.0f} |")
+            print(f"| {command} | {source} | {cost.cpu_s:.2f} | {cost.wall_s:.2f} | {cost.peak_mb:.0f} |")
     if args.json:
         content = {key: {source: asdict(cost) for source, cost in value.items()} for key, value in found.items()}
         args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.handwritten import PARTS, compare, replaced_by_plain
+from benchmarks.handwritten.comparison import compare, replaced_by_plain
+from benchmarks.handwritten.parts import PARTS
+from benchmarks.handwritten.plain_layers import plain_cross_entropy
 from benchmarks.report import handwritten_table
 
 import segue
-from benchmarks import plain_layers
 from segue.models.base import ranking
 
 SOURCE = Path(segue.__file__).parent
@@ -58,7 +59,7 @@ def test_both_ways_are_measured_in_turns() -> None:
 def test_a_part_is_replaced_inside_the_block_only() -> None:
     before = ranking.all_items_cross_entropy
     with replaced_by_plain(PARTS["softmax-loss"]):
-        assert ranking.all_items_cross_entropy is plain_layers.plain_cross_entropy
+        assert ranking.all_items_cross_entropy is plain_cross_entropy
     assert ranking.all_items_cross_entropy is before
 
 

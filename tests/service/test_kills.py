@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 
 import pytest
-from benchmarks.service import running_service
+from benchmarks.running_service import running_service
 
 from segue.event_store.store import open_store
 

@@ -7,7 +7,7 @@ import json
 import random
 
 import pytest
-from benchmarks.service import Connection, running_service
+from benchmarks.running_service import Connection, running_service
 from postgres import new_database, postgres_server
 
 PAIRS = 300

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import schemathesis
-from benchmarks.service import running_service
+from benchmarks.running_service import running_service
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Download the PyTorch program of GRU4Rec's author, which peer_gru4rec.py measures.
+# Download the PyTorch program of GRU4Rec's author, which gru4rec.py measures.
 #
-#   benchmarks/gru4rec_setup.sh [FOLDER]      (default: .bench/gru4rec)
+#   benchmarks/peers/gru4rec_setup.sh [FOLDER]      (default: .bench/gru4rec)
 #
 # The program is not on the package index: one file is downloaded from GitHub at a fixed commit. It has its own
 # licence (free for research and education). It runs in the environment that rectools_setup.sh sets up in

@@ -1,4 +1,4 @@
-"""item-KNN and BPR of segue on ml-1m (leave-one-out), as implicit has them: the counterpart of peer_implicit.py.
+"""item-KNN and BPR of segue on ml-1m (leave-one-out), as implicit has them: the counterpart of `peers/implicit.py`.
 
 item-knn  the cosine of items, 100 neighbours, the whole history with equal weights: what implicit computes
 bprmf     64 dimensions and an item bias; the learning rate and the penalty are segue's own, of its defaults or a preset
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.segue_common import quality, timed
+from benchmarks.measurement import timed
+from benchmarks.segue_side.data_sets import load
+from benchmarks.segue_side.results import epochs, quality
 
 if TYPE_CHECKING:
     from segue.data.splits import Split
@@ -41,14 +43,11 @@ def bprmf(args: argparse.Namespace) -> dict[str, Any]:
 
     split, new_model, rank = _prepared("bprmf", {"epochs": args.warm_up + args.repeat}, args.preset, args.seed)
     model = new_model()
-    epochs = [
-        {"wall_s": done.seconds, "cpu_s": done.cpu_seconds} for done in fit(model, split.train, seed=args.seed).epochs
-    ]
-    seconds, ranks = timed(lambda: rank(model))
+    trained = fit(model, split.train, seed=args.seed)
+    seconds, ranks = timed(partial(rank, model))
     return {
         "examples": len(split.train),
-        "warm_up": epochs[: args.warm_up],
-        "epochs": epochs[args.warm_up :],
+        **epochs(trained, args),
         "rankings": [seconds],
         "test": quality(ranks),
     }
@@ -60,12 +59,11 @@ def _prepared(
     """The split of ml-1m, a function that makes an untrained model, and one that ranks the test part."""
     import torch
 
-    from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
     from segue.models.base.model import Sizes
     from segue.models.registry import find
 
-    log = catalog.load_log("ml-1m")
+    log = load("ml-1m")
     protocol = Protocol.named("leave-one-out")
     split = protocol.split(log)
     kind = find(name)

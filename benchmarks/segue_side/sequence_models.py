@@ -14,7 +14,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.segue_common import quality
+from benchmarks.segue_side.data_sets import load
+from benchmarks.segue_side.results import epochs, quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +88,6 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     """Training epochs after warm-up epochs, or the first batches of epochs; a test if epochs are whole."""
     import torch
 
-    from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
     from segue.models.base.model import Sizes
     from segue.models.registry import find
@@ -96,7 +96,7 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     name, settings = SETTINGS[args.setting]
     if name == "caser":
         settings = {**settings, "windows_per_row": args.windows_per_row}
-    log = catalog.load_log("ml-100k" if args.setting in ON_ML_100K else "ml-1m")
+    log = load("ml-100k" if args.setting in ON_ML_100K else "ml-1m")
     protocol = Protocol.named("leave-one-out")
     split = protocol.split(log)
     model_class = truncated(find(name), args.batches) if args.batches else find(name)
@@ -105,16 +105,8 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     model = model_class(config, Sizes(log.num_users, log.num_items))
     num_run = count_examples(model, split.train)
     num_all = count_pairs(split.train, settings)
-    epochs = [
-        {"wall_s": done.seconds * num_all / num_run, "cpu_s": done.cpu_seconds * num_all / num_run, "loss": done.loss}
-        for done in fit(model, split.train, seed=args.seed).epochs
-    ]
-    result = {
-        "examples": num_all,
-        "examples_run": num_run,
-        "warm_up": epochs[: args.warm_up],
-        "epochs": epochs[args.warm_up :],
-    }
+    trained = fit(model, split.train, seed=args.seed)
+    result = {"examples": num_all, "examples_run": num_run, **epochs(trained, args, scale=num_all / num_run)}
     if args.batches:
         return result
     return {**result, "test": quality(protocol.rank(model, split, "test"))}
@@ -143,17 +135,3 @@ def count_pairs(log: Log, settings: dict[str, Any]) -> int:
     if settings.get("coverage") == "last":
         pairs = pairs.clip(None, settings["window"])
     return int(pairs.sum())
-
-
-def export(args: argparse.Namespace) -> dict[str, Any]:
-    """Write ml-1m as the peers' scripts read it: see `peer_common.py`."""
-    import numpy as np
-
-    from segue.data.datasets import catalog
-
-    log = catalog.load_log("ml-1m")
-    user, item = log.events()
-    offsets = np.searchsorted(user, np.arange(1, log.num_users + 2))
-    args.events.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64))
-    return {"events": str(args.events), "rows": len(log)}

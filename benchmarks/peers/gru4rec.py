@@ -1,9 +1,9 @@
 """Measures the PyTorch program of GRU4Rec's author on ml-1m with one thread and prints one JSON line.
 
 The program is not on the package index; `gru4rec_setup.sh` downloads it. It needs NumPy, pandas and torch, which the
-environments of the other peers have. From the root folder of the project:
+environments of the other peers have.
 
-    .bench/rectools/venv/bin/python -m benchmarks.peer_gru4rec --program .bench/gru4rec --events .bench/ml-1m.npz
+    .bench/rectools/venv/bin/python -m benchmarks.peers.gru4rec --program .bench/gru4rec --events .bench/ml-1m.npz
 
 Sessions are the users' training rows, 64 in parallel, with back-propagation over one step and 2,048 shared negatives
 sampled with count^alpha. An epoch uses each of the 982,089 (prefix, next item) pairs once, in mini-batches of 64. With
@@ -15,31 +15,30 @@ the first epoch; this is not counted.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peer_common import Clock, Events, Ids, clock, count_pairs, print_result, ranking_metrics
+from benchmarks.measurement import Clock, Seconds, command_line, run, scaled, training
+from benchmarks.peers.events import Events, Ids, K, add_events
 
-K = 10
+BATCH = 64
 
 
-def timed(loader: type[Any], batches: int | None) -> list[Clock]:
-    """Add a clock to the program's loader, and make its epochs end after so many mini-batches, if there is a number.
+def time_epochs(loader: type[Any], batches: int | None) -> list[Clock]:
+    """Make the program's loader start a clock for each epoch, and end it after so many mini-batches if that is given.
 
-    Returns the start of each epoch.
+    Returns the clocks.
     """
     whole = loader.__iter__
-    marks: list[Clock] = []
+    clocks: list[Clock] = []
 
     def head(self: Any) -> Iterator[Any]:
-        marks.append(clock())
+        clocks.append(Clock())
         left = batches or 0
         for step in whole(self):
             yield step
@@ -48,10 +47,15 @@ def timed(loader: type[Any], batches: int | None) -> list[Clock]:
                 return
 
     loader.__iter__ = head  # type: ignore[method-assign]
-    return marks
+    return clocks
 
 
-def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
+def between(start: Clock, end: Clock) -> Seconds:
+    """The seconds from one clock's start to another's."""
+    return {"wall_s": end.wall - start.wall, "cpu_s": end.cpu - start.cpu}
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run the program's `fit` for all epochs."""
     import pandas as pd
     import torch
@@ -59,34 +63,27 @@ def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
     sys.path.insert(0, str(args.program.resolve()))
     import gru4rec_pytorch as program  # type: ignore[import-not-found]
 
-    torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    marks = timed(program.SessionDataIterator, args.batches)
-    user, item, position = events.without_last(2)
-    table = pd.DataFrame({"SessionId": user, "ItemId": item, "Time": position})
+    clocks = time_epochs(program.SessionDataIterator, args.batches)
+    user, item, position = args.events.without_last(2)
     net = program.GRU4Rec(
-        layers=[args.dim],
+        layers=[100],
         loss=args.loss,
-        batch_size=args.batch,
-        n_sample=args.negatives,
+        batch_size=BATCH,
+        n_sample=2048,
         sample_alpha=0.5,
         constrained_embedding=True,
-        learning_rate=args.lr,
+        learning_rate=0.05,
         n_epochs=args.warm_up + args.repeat,
         device=torch.device("cpu"),
     )
-    net.fit(table)
-    marks.append(clock())
-    done = args.batches * args.batch if args.batches else count_pairs(events)
-    scale = count_pairs(events) / done
-    spent = [
-        {"wall_s": round((b[0] - a[0]) * scale, 3), "cpu_s": round((b[1] - a[1]) * scale, 3), "events": done}
-        for a, b in itertools.pairwise(marks)
-    ]
-    result = {"examples": count_pairs(events), "warm_up": spent[: args.warm_up], "epochs": spent[args.warm_up :]}
-    if args.batches:
-        return result
-    return {**result, "test": ranking_metrics(recommended(net, events), events.last)}
+    net.fit(pd.DataFrame({"SessionId": user, "ItemId": item, "Time": position}))
+    clocks.append(Clock())
+    num_pairs = args.events.count_pairs()
+    num_run = args.batches * BATCH if args.batches else num_pairs
+    epochs = [scaled(between(*pair), num_pairs / num_run) for pair in itertools.pairwise(clocks)]
+    result = {"examples": num_pairs, "examples_run": num_run, **training(epochs, args)}
+    return result if args.batches else {**result, "test": args.events.metrics(recommended(net, args.events))}
 
 
 def recommended(net: Any, events: Events) -> Ids:
@@ -98,7 +95,7 @@ def recommended(net: Any, events: Events) -> Ids:
     import torch
 
     items, index = net.data_iterator.itemidmap.index.to_numpy(), net.data_iterator.itemidmap.to_numpy()
-    known = np.full(events.items.max() + 1, -1)
+    known = np.full(events.num_items + 1, -1)
     known[items] = index
     start, length = events.offsets[:-1], np.diff(events.offsets) - 1
     order = np.argsort(-length)
@@ -120,31 +117,14 @@ def recommended(net: Any, events: Events) -> Ids:
     return scores.topk(K).indices.numpy()
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command_line(__doc__, repeat=3)
     parser.add_argument("--program", type=Path, required=True, help="the folder of gru4rec_pytorch.py")
-    parser.add_argument("--events", type=Path, required=True, help="the file that segue_side.py export wrote")
     parser.add_argument("--loss", choices=["cross-entropy", "bpr-max"], default="cross-entropy")
-    parser.add_argument("--dim", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--negatives", type=int, default=2048)
-    parser.add_argument("--lr", type=float, default=0.05)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batches", type=int, help="mini-batches of an epoch that are run; all by default")
-    parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
-    parser.add_argument("--repeat", type=int, default=3, help="epochs after them")
-    return parser.parse_args(argv)
-
-
-def main() -> None:
-    """Measure and print one JSON line on standard output."""
-    args = parse(sys.argv[1:])
-    warnings.simplefilter("ignore")
-    with contextlib.redirect_stdout(sys.stderr):
-        result = measure(Events.read(args.events), args)
-    print_result({key: value for key, value in vars(args).items() if key not in ("events", "program")}, result)
+    add_events(parser)
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    run(options(), measure)
