@@ -83,13 +83,31 @@ def test_cold_users_and_items_are_dropped_and_reported() -> None:
     assert len(OPEN.instances(split, "test")) == len(instances) + 1
 
 
+def test_who_is_cold_on_validation_does_not_depend_on_validation() -> None:
+    split, stop = parts(WARM)
+    assert LOG.time is not None
+    date = int(np.sort(LOG.time)[int(len(LOG) * 0.7 + 1e-9)])
+    before = [e for e in EVENTS if e[2] < date]
+    held_out = [e for e in EVENTS if date <= e[2] < stop]
+    counts = [(sum(b[0] == e[0] for b in before), sum(b[1] == e[1] for b in before)) for e in held_out]
+    for least in (3, 17, 21):  # the last two leave some out
+        protocol = replace(WARM, min_history=least, min_item_history=least)
+        assert len(protocol.instances(split, "valid")) == sum(min(pair) >= least for pair in counts)
+    kept = {sum(min(pair) >= least for pair in counts) for least in (3, 17, 21)}
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
 @pytest.mark.parametrize("histories", ["date", "rolling"])
-def test_what_may_be_read(histories: Any) -> None:
+def test_what_may_be_read(histories: Any, part: Any) -> None:
     """By default what was there on the date, for all alike; rolling: what happened strictly before each rating."""
     protocol = replace(OPEN, histories=histories)
     split, date = parts(protocol)
+    if part == "valid":
+        assert LOG.time is not None
+        date = int(np.sort(LOG.time)[int(len(LOG) * 0.7 + 1e-9)])
     model = Says(LOG)
-    rated = protocol.evaluate(model, split, "test", ("rmse",))
+    rated = protocol.evaluate(model, split, part, ("rmse",))
     assert rated.user_auc is None
     seen = 0
     for batch in model.shown:

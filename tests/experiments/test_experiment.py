@@ -65,6 +65,15 @@ def test_any_model_runs(model: str, refit: bool) -> None:
     assert result.peak_mb is None or result.peak_mb >= (outcome.training.peak_mb or 0) > 0
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_popularity_is_counted_on_the_rows_that_the_model_was_trained_on(refit: bool) -> None:
+    split = LAST.split(LOG)
+    outcome = experiment("pop", refit=refit).run(LOG)
+    expected = (split.train_valid if refit else split.train).counts()
+    assert np.array_equal(outcome.result.counts, expected)
+    assert outcome.model.count.tolist() == expected.tolist()
+
+
 def test_the_best_epoch_on_validation_is_tested() -> None:
     one = experiment()
     outcome = one.run(LOG)

@@ -48,6 +48,13 @@ def test_a_saved_model_has_the_figures_of_its_run(tmp_path: Path) -> None:
     assert only.protocol.cut_offs == (3,)
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_popularity_is_counted_on_the_rows_that_the_model_was_trained_on(tmp_path: Path, refit: bool) -> None:
+    found = evaluate_saved(trained(tmp_path / "pop", WHOLE, refit=refit), WHOLE)
+    split = found.protocol.split(WHOLE)
+    assert np.array_equal(found.counts, (split.train_valid if refit else split.train).counts())
+
+
 def test_a_model_that_saw_the_test_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"without --final \(final=True in Python\)"):
         evaluate_saved(trained(tmp_path / "pop", WHOLE, final=True), WHOLE)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
+from segue.evaluation.metrics import at_step
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.significance import uplift
 from segue.models.registry import find
 from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import common as criteo_paper
@@ -24,19 +29,34 @@ from segue.papers.printed import compare_with_paper
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-LOG = synthetic.markov(60, 12, 9, seed=3, shortest=3)
+LOG = synthetic.markov(60, 40, 9, seed=3, shortest=3)  # of more items than the cut-off, so that methods differ
 EASY = replace(Protocol.named("whole-users").with_cut_offs((3,)), horizon=5)  # the small log has no split of its own
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduction]:
-    runs = RunCache(tmp_path_factory.mktemp("runs"))
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCache]:
+    """Where the runs of the small log are stored, which the tables read meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load_log", lambda name: {"yoochoose-64": LOG}[name])
         patch.setattr(criteo_paper, "METHODS", tuple(small(method) for method in criteo_paper.METHODS))
-        return {
-            module: module.reproduce(runs=runs, quick=True) for module in (criteo_table4, criteo_table5, criteo_figures)
-        }
+        yield RunCache(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def made(runs: RunCache) -> dict[ModuleType, Reproduction]:
+    tables = (criteo_table4, criteo_table5, criteo_figures)
+    return {module: module.reproduce(runs=runs, quick=True) for module in tables}
+
+
+@pytest.fixture(scope="module")
+def ranks(runs: RunCache) -> dict[str, Ranks]:
+    """The ranks of the next items of each session, by method."""
+    _, results = criteo_paper.run_on_yoochoose(runs, quick=True)
+    return {r.method.name: Ranks.expect(r.runs[0].predictions, "ranks") for r in results}
+
+
+def best_of_the_papers_baselines(ranks: dict[str, Ranks], metric: str) -> str:
+    return max((m.name for m in criteo_paper.PAPER_BASELINES), key=lambda name: ranks[name].values(metric).mean())
 
 
 def small(method: Method) -> Method:
@@ -61,7 +81,9 @@ def test_uplifts_are_over_the_best_baseline(made: dict[ModuleType, Reproduction]
         (criteo_paper.NEXT_ITEM, criteo_table4.UPLIFT_NEXT_ITEM),
         (criteo_paper.NEXT_FIVE, criteo_table4.UPLIFT_NEXT_FIVE),
     ):
-        base = max(table.row(method.name, metric).mean for method in criteo_paper.PAPER_BASELINES)
+        baselines = [table.row(method.name, metric).mean for method in criteo_paper.PAPER_BASELINES]
+        base = max(baselines)
+        assert base > min(baselines), "the baselines of the small log differ"
         for method in criteo_paper.NETWORKS:
             found = table.row(method.name, f"{name}, %")
             assert found.mean == pytest.approx(100 * (table.row(method.name, metric).mean / base - 1))
@@ -85,6 +107,27 @@ def test_the_order_of_methods_is_checked() -> None:
     )
 
 
+def test_table_5_measures_sessions_of_each_length_alone(
+    made: dict[ModuleType, Reproduction], ranks: dict[str, Ranks]
+) -> None:
+    table, base = made[criteo_table5], best_of_the_papers_baselines(ranks, criteo_paper.NEXT_ITEM)
+    for index, (low, high) in enumerate(((2, 5), (6, 25))):
+        length = LOG.lengths[ranks[base].user]
+        inside = (low <= length) & (length <= high)
+        assert 0 < inside.sum() < len(inside)
+        values = {name: r.values(criteo_paper.NEXT_ITEM)[inside] for name, r in ranks.items()}
+        row = table.row(base, f"recall@20, {low}–{high}")
+        assert (row.mean, row.published) == (pytest.approx(values[base].mean()), criteo_table5.BEST_BASELINE[index])
+        for name in ("Sequential rules", *(method.name for method in criteo_paper.NETWORKS)):
+            assert table.row(name, f"recall@20, {low}–{high}").mean == pytest.approx(values[name].mean())
+            gain, half_width = table.row(name, f"uplift {low}–{high}, %"), table.row(name, f"± uplift {low}–{high}")
+            assert gain.mean == pytest.approx(100 * (values[name].mean() / values[base].mean() - 1))
+            drawn = uplift(values[name], values[base], ranks[base].user[inside])  # sessions, not instances
+            assert half_width.mean == pytest.approx((drawn.high - drawn.low) / 2)
+            printed = criteo_table5._PUBLISHED.get(name, [(None, None)] * 3)[index]
+            assert (gain.published, half_width.published) == printed
+
+
 def test_rows_by_session_length(made: dict[ModuleType, Reproduction]) -> None:
     rows = {row.metric for row in made[criteo_table5].rows}
     assert {"recall@20, 2–5", "recall@20, 6–25"} <= rows
@@ -104,6 +147,19 @@ def test_figures_show_five_future_steps(made: dict[ModuleType, Reproduction]) ->
     assert shares[-1] == pytest.approx(1)
     first = found.row("GRU", "recall@20, step 1").mean
     assert first == pytest.approx(made[criteo_table4].row("GRU", criteo_paper.NEXT_ITEM).mean)
+
+
+def test_figure_3_is_of_each_step_alone_and_relative_to_the_best_baseline(
+    made: dict[ModuleType, Reproduction], ranks: dict[str, Ranks]
+) -> None:
+    found = made[criteo_figures]
+    base = best_of_the_papers_baselines(ranks, criteo_paper.NEXT_ITEM)
+    uplifts = {(row["method"], row["steps ahead"]): row["uplift, %"] for row in found.pictures[3].rows}
+    assert {name for name, _ in uplifts} == {"Sequential rules", *(method.name for method in criteo_paper.NETWORKS)}
+    for (name, step), measured in uplifts.items():
+        one, other = (float(np.nanmean(at_step(ranks[n], 20, step))) for n in (name, base))
+        assert found.row(name, f"recall@20, step {step}").mean == pytest.approx(one)
+        assert measured == pytest.approx(100 * (one / other - 1))
 
 
 def test_parameter_counts_agree_with_the_published_ones(tmp_path: Path) -> None:

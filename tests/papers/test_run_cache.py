@@ -217,6 +217,11 @@ def test_the_first_seed_chooses_the_epochs_of_all_seeds(tmp_path: Path) -> None:
     expected = (measure(result.runs[0].predictions, "ndcg@5") + measure(result.runs[1].predictions, "ndcg@5")) / 2
     assert result.values("ndcg@5") == pytest.approx(expected)
     assert json.loads(json.dumps(result.as_dict()))["seeds"] == [3, 4]
+    one, two = (
+        replace(run, cpu_seconds=cpu, peak_mb=mb) for run, cpu, mb in zip(result.runs, (2.0, 4.0), (9, 7), strict=True)
+    )
+    costs = MethodResult(method=result.method, selection=result.selection, runs=(one, two)).costs
+    assert (costs["cpu_seconds"], costs["peak_mb"]) == (3.0, 9)
 
 
 def test_direct_models_need_no_epoch_selection(tmp_path: Path, trained: list[str]) -> None:

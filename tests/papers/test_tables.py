@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from segue.data import synthetic
@@ -27,6 +28,7 @@ from segue.papers.methods import Method
 from segue.papers.printed import compare_with_paper
 from segue.papers.reproduction import Picture, Reproduction, Row, text_table, to_markdown
 from segue.papers.run_cache import RunCache
+from segue.training.state import Epoch, Training
 
 LOG = synthetic.markov(40, 30, 20, seed=1, shortest=12)
 Make = Callable[..., Reproduction]
@@ -119,6 +121,16 @@ def test_table_3_tests_hgn_against_the_best_baselines(make: Make) -> None:
     assert not any(row.stars for row in made.rows if row.method != "HGN")
 
 
+@pytest.mark.parametrize(
+    ("p", "difference", "marks"),
+    [(0.0005, 0.01, "***"), (0.0005, -0.01, "▾▾▾"), (0.03, -0.01, "▾"), (0.03, 0.01, "*"), (0.2, -0.01, "")],
+)
+def test_a_star_is_for_better_and_a_triangle_for_worse(p: float, difference: float, marks: str) -> None:
+    test = {"metric": "ndcg@10", "paper_baseline": True, "against": "SASRec", "p": p, "difference": difference}
+    assert hgn_table3._marks(test) == marks
+    assert ("below" if difference < 0 else "above") in hgn_table3._sentence(test)
+
+
 def test_table_3_uses_a_paired_test_over_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load_log", lambda name: LOG)
     lines = hgn_paper.run_all(hgn_table3.METHODS, RunCache(tmp_path), quick=True)
@@ -156,6 +168,22 @@ def test_table_5_times_training_and_batches_separately(make: Make) -> None:
     assert "thread" in made.notes[0]
 
 
+def test_table_5_leaves_out_the_warm_up_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(model: Any, log: Any, *, seed: int) -> Training:
+        assert model.config.epochs == 3
+        for _ in range(3):
+            assert list(model.batches(log, np.random.default_rng(seed)))
+        wall, cpu = (100.0, 40.0, 50.0), (90.0, 30.0, 35.0)
+        return Training([Epoch(n + 1, 0.5, None, wall[n], cpu[n]) for n in range(3)], best=3)
+
+    monkeypatch.setattr(hgn_table5, "fit", fit)
+    _, experiment = hgn_table5.METHODS["HGN"]
+    costs = hgn_table5.epoch_costs(experiment, LOG, device="cpu", epochs=2)
+    assert [cost.training + cost.batches for cost in costs] == pytest.approx([40.0, 50.0])
+    assert all(0 < cost.batches < 10 for cost in costs)
+    assert [cost.cpu for cost in costs] == pytest.approx([30.0, 35.0], abs=10)
+
+
 def test_table_5_refuses_an_unavailable_device(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"--device gpu: cannot be used here .*; take --device cpu"):
         hgn_table5.reproduce(runs=RunCache(Path("nowhere")), device="gpu")
@@ -171,6 +199,13 @@ def test_figures_show_every_method_and_every_embedding_dim(make: Make) -> None:
     assert {row["d"] for row in sizes.rows} == set(hgn_figures.EMBEDDING_DIMS)
     for row in sizes.rows:
         assert row["recall@k"] == made.row(f"HGN d={row['d']}", row["cut-off"].lower()).mean
+
+
+def test_the_figures_show_the_mean_over_seeds() -> None:
+    row = Row(method="HGN", metric="recall@10", measured=(0.1, 0.3))
+    result: Any = SimpleNamespace(method=SimpleNamespace(name="HGN"), row=lambda metric: row)
+    picture = hgn_figures._by_method("recall", "name", [result])
+    assert {point["recall@k"] for point in picture.rows} == {row.mean} == {pytest.approx(0.2)}
 
 
 def test_figures_are_written(make: Make, tmp_path: Path) -> None:

@@ -103,6 +103,19 @@ def test_each_model_has_the_same_trials_and_one_test(
     table([entry.result for entry in entries if entry.result])
 
 
+def test_the_model_to_serve_is_the_best_on_validation_and_not_on_the_test(
+    tmp_path: Path, sequential_workers: Any
+) -> None:
+    entries = comparison("pop", "item-knn", trials=1).run(LOG, tmp_path / "c")
+    for chosen in entries:
+        changed = []
+        for entry in entries:
+            search = entry.about["search"]
+            trial = {**search["trial"], "metric": 0.9 if entry is chosen else 0.1}
+            changed.append(replace(entry, about={**entry.about, "search": {**search, "trial": trial}}))
+        assert best_on_validation(changed).model == chosen.model
+
+
 def test_direct_models_come_first_and_unused_time_goes_to_later_models(tmp_path: Path, sequential_workers: Any) -> None:
     comparison("bprmf", "item-knn", "pop", minutes=1.0, jobs=2).run(LOG, tmp_path / "c")
     tuned = [(name, seconds) for name, work, seconds in sequential_workers.started if work == "tune_in_worker"]

@@ -114,6 +114,24 @@ def test_scores_of_all_items_equal_predictions_of_single_pairs(backbone: str) ->
             assert float(scores[row, column]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
 
 
+@pytest.mark.parametrize("window", [1, 2, 50])
+def test_all_items_are_scored_with_the_newest_users_and_items_of_both_histories(window: int) -> None:
+    """As many as the window has: those of an item at the end of the training, those of the user before the query."""
+    model = build(window=window)
+    users_of = {item: [] for item in range(LOG.num_items + 1)}
+    events = RatedEvents.from_log(LOG)
+    assert events.time is not None
+    for row in np.argsort(events.time, kind="stable"):
+        users_of[int(events.item[row])].append(int(events.user[row]))
+    history = torch.from_numpy(LOG.history(3).astype(np.int64))[None]
+    scores = model.score(Batch(torch.tensor([3]), history))
+    assert max(map(len, users_of.values())) > 2
+    for item in range(1, LOG.num_items + 1):
+        item_history = torch.tensor([users_of[item][-window:]], dtype=torch.long)
+        pair = PairBatch(torch.tensor([3]), history[:, -window:], torch.tensor([item]), item_history=item_history)
+        assert float(scores[0, item]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
+
+
 def test_gates_of_iarn_depend_on_the_other_side() -> None:
     """The gates of TAGM do not."""
     for backbone, independent in (("iarn", False), ("tagm", True)):
