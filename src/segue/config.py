@@ -50,7 +50,8 @@ class Config(BaseModel):
     Class attributes:
         renamed: earlier names of settings, each with its present name, for error messages.
         renamed_values: for each setting, its earlier values with the value of today, for error messages.
-        removed: earlier settings that have no successor, each with the reason, for error messages.
+        removed: settings that are not there any more, or in another library only, each with the reason, for error
+            messages.
 
     Raises:
         ConfigError: a setting is unknown, has a value of another type, or one out of its range.

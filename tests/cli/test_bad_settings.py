@@ -38,6 +38,17 @@ SETTINGS = {
     "setting without a value": Bad("run hgn events.csv --set dim", r"--set dim: must look like name=value"),
     "setting without a name": Bad("run hgn events.csv --set =3", r"--set =3: must look like name=value"),
     "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set epochs=20"),
+    "RecBole's switch": Bad(
+        "run hgn events.csv --set reproducibility=False", r"unknown setting 'reproducibility': the same seed always"
+    ),
+    "RecBole's name and ours": Bad(
+        "run hgn events.csv --set embedding_dim=3 embedding_size=4",
+        r"embedding_dim is given twice, as embedding_size too; keep one",
+    ),
+    "both names for the first stage": Bad(
+        "run hgn events.csv --rerank bprmf --rerank-set lr=.1 learning_rate=.2",
+        r"lr is given twice, as learning_rate too; keep one",
+    ),
     "text for a number": Bad(
         "run hgn events.csv --set embedding_dim=big", r"embedding_dim='big': must be a whole number"
     ),

@@ -40,6 +40,25 @@ def test_run_prints_a_table_saves_the_model_and_writes_json(segue, here):
     assert not (here / "models/mine.training").exists()
 
 
+@pytest.mark.parametrize("refit", ["", "--refit"])
+def test_baselines_are_trained_on_the_rows_that_the_model_is_trained_on(segue, here, refit):
+    done(segue(f"{HGN} {refit} --json run.json"))
+    rows = {row["model"]: row for row in json.loads((here / "run.json").read_text())["models"]}
+    log, protocol = read_log("events.csv"), Protocol.named("leave-one-out")
+    for model in ("pop", "item-knn", "seq-knn"):
+        expected = Experiment(model=model, protocol=protocol, refit=bool(refit)).run(log).result
+        for metric, cell in rows[model]["metrics"].items():
+            assert cell["mean"] == measure(expected.predictions, metric).mean()
+
+
+def test_recboles_names_and_values_are_those_of_the_model(segue, here):
+    done(segue("run hgn events.csv --set embedding_dim=4 pooling=gate_avg loss=bpr epochs=1 -o models/own"))
+    done(segue("run hgn events.csv --set embedding_size=4 pooling=average loss=BPR epochs=1 -o models/theirs"))
+    own, theirs = (saved_model.read_facts(here / "models" / name) for name in ("own", "theirs"))
+    assert theirs["experiment"] == own["experiment"]
+    assert theirs["config"] == own["config"]
+
+
 def test_run_reports_how_the_file_was_read_and_the_next_command(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     (here / "shop.csv").write_text(events(header="uid,sku,ts"))

@@ -30,7 +30,7 @@ def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
     trials = found["search"]["trials"]
     assert len(trials) == 3
     assert {(t["settings"]["embedding_dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
-    assert {t["settings"]["pooling"] for t in trials} <= {"avg", "max"}
+    assert {t["settings"]["pooling"] for t in trials} <= {"gate_avg", "gate_max"}
     best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["metric"])
     assert found["experiment"]["settings"]["lr"] == best["settings"]["lr"]
     assert found["training"]["validation"] == {"ndcg@10": best["metric"]}
@@ -106,6 +106,31 @@ def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, 
     sequential_workers.started.clear()
     assert segue(command)[:2] == (0, out)
     assert sequential_workers.started == []
+
+
+def test_the_test_data_does_not_choose_the_model_to_serve(segue, here, sequential_workers, monkeypatch):
+    """Of many users the validation target is the most popular item, and the test target follows from the history."""
+    monkeypatch.delenv("SEGUE_QUIET")
+    users = [[f"popular{i}", f"x{i}{k}", "", ""] for i in range(12) for k in range(5)]
+    users += [["favourite", f"y{k}", "", ""] for k in range(8)] + [["a", "b", "", ""] for _ in range(3)]
+    users += [["a", "favourite", "b"] for _ in range(12)]
+    rows = [
+        f"u{user},{item or f'new{user}-{place}'},{10**9 + 1000 * user + place}\n"
+        for user, items in enumerate(users)
+        for place, item in enumerate(items)
+    ]
+    (here / "shop.csv").write_text("".join(["user,item,time\n", *rows]))
+    code, out, err = segue(
+        "compare shop.csv --models pop,item-knn --trials 1 -o field --json field.json --exclude-seen"
+    )
+    assert code == 0
+    found = json.loads((here / "field.json").read_text())
+    assert [row["model"] for row in found["models"]] == ["item-knn", "pop"], "in the order of the test"
+    assert found["serve"] == "pop"
+    text = " ".join(out.split())
+    assert "Take pop first: of 2 models it has the best ndcg@10 on validation" in text
+    assert re.search(r"item-knn has \.\d+ there, but the test data must not choose", text)
+    assert re.search(r"next: segue recommend field/pop --user", err)
 
 
 def test_compare_all_are_the_models_that_rank(segue, here, sequential_workers):

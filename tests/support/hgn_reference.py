@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,9 @@ def build(seed: int = 0, **settings: Any) -> HGN:
 def combinations() -> list[dict[str, Any]]:
     """Every combination of pooling and parts that a config allows."""
     configs = []
-    for pooling, *parts in itertools.product(("avg", "max", "gate_avg"), *([True, False] for _ in PARTS)):
+    for pooling, *parts in itertools.product(("avg", "max", "gate_avg", "gate_max"), *([True, False] for _ in PARTS)):
         chosen = dict(zip(PARTS, parts, strict=True))
-        if chosen["instance_gate"] or pooling != "gate_avg":
+        if chosen["instance_gate"] or not pooling.startswith("gate"):
             configs.append({"pooling": pooling, **chosen})
     for encoder, item_item, item_bias in itertools.product(("gru", "cnn", "none"), [True, False], [True, False]):
         configs.append(
@@ -121,6 +122,8 @@ def reference_gates(weights: dict[str, Tensor], config: Any, u: Tensor, window: 
         return torch.zeros_like(u)
     if config.pooling == "max":  # (4)
         return torch.stack(gated).max(0).values
+    if config.pooling == "gate_max":
+        return max(zip(weight, gated, strict=True), key=lambda pair: pair[0].item())[1]
     return sum(gated) / (sum(weight) if config.pooling == "gate_avg" else len(gated))  # (3), or the authors' mean
 
 
@@ -174,14 +177,18 @@ def reference_term(scores: Tensor, target: int, negatives: list[int], loss: str)
 
 
 def reference_penalty(weights: dict[str, Tensor], config: Any, batch: SequenceBatch) -> Tensor:
-    """The weighted norms of the matrices of the gates and of the embeddings of the batch."""
+    """The weighted norms of the gates' weights without biases, and of the embeddings of the batch, window by window."""
     gates, embeddings = config.reg_weight
-    used = {"user_embedding": batch.user, "input_embedding": batch.history, "output_embedding": batch.target}
+    used: dict[str, list[int]] = {"user_embedding": [], "input_embedding": [], "output_embedding": []}
+    for row, query in batch.target_mask.nonzero().tolist():
+        used["user_embedding"].append(int(batch.user[row]))
+        used["input_embedding"] += batch.history[row, query : query + config.window].tolist()
+        used["output_embedding"] += batch.target[row, query : query + config.num_targets].tolist()
     penalty = torch.zeros((), dtype=torch.double)
     for name, weight in weights.items():
         if name in used and embeddings:
-            penalty = penalty + embeddings * weight[used[name].flatten()].square().sum().sqrt()
-        elif name not in used and gates and weight.ndim > 1:
+            penalty = penalty + embeddings * weight[used[name]].square().sum().sqrt()
+        elif name not in used and gates and not re.search(r"bias(_ih|_hh)?$", name):
             penalty = penalty + gates * weight.square().sum().sqrt()
     return penalty
 

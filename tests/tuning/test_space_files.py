@@ -39,8 +39,15 @@ def test_recboles_names_are_translated(tmp_path: Path) -> None:
     assert space(tmp_path, PAGE) == {
         "lr": Choice(0.01, 0.001),
         "embedding_dim": Choice(64),
-        "pooling": Choice("avg", "max"),
+        "pooling": Choice("gate_avg", "gate_max"),
         "reg_weight": Choice("[0.00,0.00]", "[0.001,0.00001]"),
+    }
+
+
+def test_values_are_translated_where_the_name_is_recboles_or_the_model_has_no_such_value(tmp_path: Path) -> None:
+    assert space(tmp_path, "pooling choice ['avg', 'max', 'average', 'gate_avg']\ndropout choice ['max', 'CE']\n") == {
+        "pooling": Choice("avg", "max", "gate_avg"),
+        "dropout": Choice("max", "CE"),
     }
 
 
@@ -78,7 +85,7 @@ def test_toml(tmp_path: Path) -> None:
         "embedding_dim": Choice(32, 64),
         "dropout": Uniform(0.0, 0.5, 0.1),
         "embedding": Choice(7),
-        "pooling": Choice("avg"),
+        "pooling": Choice("gate_avg"),
         "reg_weight": Choice((0.0, 0.0), (0.001, 0.00001)),
     }
 

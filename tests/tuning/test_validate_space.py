@@ -10,11 +10,11 @@ from small_search import LEAVE_ONE_OUT
 from segue.config import bounds
 from segue.errors import ConfigError
 from segue.experiments.experiment import Experiment
+from segue.models.base.recbole import NAMES
 from segue.models.base.search_space import Choice, Domain, Space, Uniform
 from segue.models.registry import MODELS
 from segue.models.sequential.hgn import HGN
 from segue.tuning.search import Search
-from segue.tuning.space_files import RECBOLE
 from segue.tuning.validate_space import validate_space
 
 
@@ -51,7 +51,7 @@ def test_a_value_outside_the_declaration_of_a_setting_is_refused_before_the_firs
 
 
 def test_a_value_may_be_valid_only_with_another_value_of_the_space() -> None:
-    with pytest.raises(ConfigError, match="gate_avg divides"):
+    with pytest.raises(ConfigError, match="gate_avg depends on the instance gates"):
         validate_space({"pooling": Choice("gate_avg")}, HGN, settings={"instance_gate": False})
     both = {"pooling": Choice("gate_avg", "avg"), "instance_gate": Choice(True, False)}
     assert validate_space(both, HGN) == both
@@ -74,4 +74,4 @@ def _ends(domain: Domain) -> tuple[Any, ...]:
 
 def test_recboles_names_are_translated_to_settings_that_exist() -> None:
     settings = {name for model in MODELS.values() for name in model.Config.model_fields}
-    assert {own for names in RECBOLE.values() for own in names} <= settings
+    assert {own for names in NAMES.values() for own in names} <= settings

@@ -115,7 +115,7 @@ def _fitted_experiment(
         raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {experiment.name}")
     best = saved.about.get("training", {}).get("best")
     epochs = {"epochs": best} if best else {}
-    return replace(experiment, settings={**saved.model.config.as_dict(), **epochs, **options.settings})
+    return replace(experiment, settings={**saved.model.config.as_dict(), **epochs, **experiment.settings})
 
 
 def _protocol(experiment: Experiment, log: Log, saved: SavedModel | None) -> Protocol:

@@ -21,30 +21,9 @@ from typing import Any
 
 from segue.errors import ConfigError
 from segue.io import check_regular_file, reason
+from segue.models.base.recbole import own_name, own_value
 from segue.models.base.search_space import Choice, Domain, LogUniform, Uniform
 
-# RecBole's names of settings, and the names here: the first one that the model has is used
-RECBOLE: Mapping[str, tuple[str, ...]] = {
-    "learning_rate": ("lr",),
-    "train_batch_size": ("batch_size",),
-    "embedding_size": ("embedding_dim",),
-    "hidden_size": ("hidden_dim", "embedding_dim"),
-    "inner_size": ("ffn_dim",),
-    "MAX_ITEM_LIST_LENGTH": ("window",),
-    "pooling_type": ("pooling",),
-    "loss_type": ("loss",),
-    "hidden_act": ("activation",),
-    "dropout_prob": ("dropout",),
-    "hidden_dropout_prob": ("dropout",),
-    "n_layers": ("num_blocks", "num_layers"),
-    "n_heads": ("num_heads",),
-    "block_num": ("num_repeats",),
-    "nv": ("num_vertical_filters",),
-    "nh": ("num_horizontal_filters",),
-    "k": ("num_neighbours",),
-    "shrink": ("shrinkage",),
-}
-RECBOLE_VALUES = {"average": "avg", "BPR": "bpr", "CE": "ce", "TOP1": "top1"}
 LINE_FORMAT = "a line has a name, a kind and values, such as: learning_rate choice [0.01, 0.001]"
 
 
@@ -68,10 +47,10 @@ def read_space(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
         raise ConfigError(f"{path}: not UTF-8 text; a search space is TOML or lines of text") from None
     space: dict[str, Domain] = {}
     for where, name, domain in (_read_toml if path.suffix == ".toml" else _read_recbole)(path, text):
-        setting = next((own for own in RECBOLE.get(name, ()) if own in known and name not in known), name)
+        setting = own_name(name, known)
         if setting in space:
             raise ConfigError(f"{where}: {setting} is there twice; keep one")
-        space[setting] = domain
+        space[setting] = _own_values(name, domain)
     if not space:
         raise ConfigError(f"{path}: contains no setting; {LINE_FORMAT}")
     return space
@@ -122,10 +101,17 @@ def _domain(where: str, kind: str, values: Any, ranges: Mapping[str, Callable[..
     if not isinstance(values, (list, tuple)):
         raise ConfigError(f"{where}: {kind} needs several values, not {values!r} alone")
     if kind == "choice":
-        return _make_domain(where, Choice, tuple(dict.fromkeys(_choice_value(where, value) for value in values)))
+        return _make_domain(where, Choice, tuple(_choice_value(where, value) for value in values))
     if not all(_is_number(value) for value in values):
         raise ConfigError(f"{where}: {kind} needs numbers, not {values!r}")
     return _make_domain(where, ranges[kind], values)
+
+
+def _own_values(name: str, domain: Domain) -> Domain:
+    """A domain as the models here call its values, each of them once."""
+    if not isinstance(domain, Choice):
+        return domain
+    return Choice(*dict.fromkeys(own_value(name, value) for value in domain.values))
 
 
 def _is_number(value: Any) -> bool:
@@ -137,7 +123,7 @@ def _choice_value(where: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_choice_value(where, part) for part in value)
     if value is None or isinstance(value, (bool, int, float, str)):
-        return RECBOLE_VALUES.get(value, value) if isinstance(value, str) else value
+        return value
     raise ConfigError(f"{where}: {value!r} cannot be a setting; give numbers, text, true or false, or lists of numbers")
 
 

@@ -14,6 +14,7 @@ from segue.config import Config
 from segue.data import synthetic
 from segue.errors import ConfigError, SegueError
 from segue.models.base.model import DotProductModel, Sizes
+from segue.models.base.recbole import own_settings
 from segue.models.registry import MODELS, find
 from segue.models.sequential.hgn import HGN
 from segue.nn.embedding import zero_padding
@@ -96,9 +97,10 @@ def test_renamed_settings_are_rejected_with_their_present_names(name: str) -> No
                 MODELS[name].configure({old: 1})
 
 
-def test_gate_avg_needs_gates() -> None:
-    with pytest.raises(ConfigError, match=r"pooling=gate_avg .* needs instance_gate=true"):
-        HGN.configure({"pooling": "gate_avg", "instance_gate": False})
+def test_pooling_by_the_instance_gates_needs_them() -> None:
+    for pooling in ("gate_avg", "gate_max"):
+        with pytest.raises(ConfigError, match=rf"pooling={pooling} .* needs instance_gate=true"):
+            HGN.configure({"pooling": pooling, "instance_gate": False})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -120,7 +122,7 @@ def test_every_preset_trains_and_answers(name: str) -> None:
 def test_preset_recbole_is_the_page() -> None:
     """Embedding size 64, average pooling, no penalty, cross-entropy."""
     config = HGN.configure(preset="recbole")
-    assert (config.embedding_dim, config.pooling, config.reg_weight, config.loss) == (64, "avg", (0.0, 0.0), "ce")
+    assert (config.embedding_dim, config.pooling, config.reg_weight, config.loss) == (64, "gate_avg", (0.0, 0.0), "ce")
     # and RecBole's general settings: Adam at 1e-3, batches of 2048, the last 50 items, one target after every item
     assert (config.lr, config.batch_size, config.window, config.num_targets) == (1e-3, 2048, 50, 1)
     assert (config.training_windows, config.weight_decay, config.reduction, config.epochs) == (
@@ -132,13 +134,31 @@ def test_preset_recbole_is_the_page() -> None:
 
 
 @pytest.mark.parametrize("lr", ["0.01", "0.001"])
-@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize(("pooling", "own_pooling"), [("average", "gate_avg"), ("max", "gate_max")])
 @pytest.mark.parametrize("reg_weight", ["[0.00,0.00]", "[0.001,0.00001]"])
-@pytest.mark.parametrize("loss", ["ce", "bpr"])
-def test_the_pages_search_space_can_be_written(lr: str, pooling: str, reg_weight: str, loss: str) -> None:
-    config = HGN.configure({"lr": lr, "pooling": pooling, "reg_weight": reg_weight, "loss": loss}, "recbole")
-    assert config.lr == float(lr)
+@pytest.mark.parametrize("loss", ["CE", "BPR"])
+def test_the_pages_settings_can_be_written(lr: str, pooling: str, own_pooling: str, reg_weight: str, loss: str) -> None:
+    page = {"learning_rate": lr, "embedding_size": "64", "pooling_type": pooling, "reg_weight": reg_weight}
+    config = HGN.configure(own_settings({**page, "loss_type": loss}, HGN.Config.model_fields), "recbole")
+    assert (config.lr, config.embedding_dim) == (float(lr), 64)
+    assert (config.pooling, config.loss) == (own_pooling, loss.lower())
     assert list(config.reg_weight) == json.loads(reg_weight.replace("0.00,", "0.0,"))
+
+
+def test_recboles_values_under_the_models_own_names() -> None:
+    own = {"pooling": "max", "loss": "ce", "lr": "0.1", "k": "3"}
+    assert own_settings(own, HGN.Config.model_fields) == own
+    assert own_settings({"pooling": "average", "loss": "BPR"}, HGN.Config.model_fields) == {
+        "pooling": "gate_avg",
+        "loss": "bpr",
+    }
+    assert own_settings({"hidden_size": "3"}, ["hidden_dim", "embedding_dim"]) == {"hidden_dim": "3"}
+
+
+def test_recboles_switch_of_reproducibility_is_refused_with_the_reason() -> None:
+    for name in ("hgn", "sasrec"):
+        with pytest.raises(ConfigError, match=r"unknown setting 'reproducibility': the same seed always gives"):
+            find(name).configure({"reproducibility": "False"})
 
 
 def test_default_is_the_papers_model() -> None:

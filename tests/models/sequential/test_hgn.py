@@ -29,6 +29,14 @@ def test_loss_and_gradients_of_every_combination(switches: dict[str, Any], loss:
         assert_equals_reference(model, batch)
 
 
+def test_recboles_first_regularisation_weight_covers_w1_to_w4_and_w3() -> None:
+    model = build(reg_weight=(2.0, 0.0))
+    batch = random_batch(np.random.default_rng(8), rows=2, per_row=1, window=4, targets=2, negatives=1)
+    gates = ("feature_gate_item.weight", "feature_gate_user.weight", "instance_gate_item", "instance_gate_user")
+    expected = 2 * sum(np.linalg.norm(model.get_parameter(name).detach().numpy().ravel()) for name in gates)
+    assert model.regularisation(batch).item() == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("targets", [1, 3])
 def test_loss_and_gradients_of_full_windows(targets: int) -> None:
     """A common batch: no padding, one negative for each target, and the settings of the paper."""
@@ -97,7 +105,8 @@ def test_queries_that_share_a_row_equal_single_queries(
     batch = random_batch(np.random.default_rng(seed), rows=3, per_row=per_row, window=window, targets=2, negatives=2)
     single = one_query_per_row(batch, window)
     for loss in ("bpr", "ce"):
-        model = build(seed % 1000, **switches, windows_per_row=per_row, window=window, loss=loss, num_negatives=2)
+        options = {"loss": loss, "num_negatives": 2, "reg_weight": (0.3, 0.2)}
+        model = build(seed % 1000, **switches, windows_per_row=per_row, window=window, **options)
         with torch.no_grad():
             together = model.queries(batch).flatten(0, 1)
             separate = torch.cat([model.queries(single.shard(row, len(single))) for row in range(len(single))])
@@ -165,6 +174,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ce": {"loss": "ce", "training_windows": "every", "num_targets": 1},
     "max": {"pooling": "max"},
     "author": {"pooling": "gate_avg", "item_bias": True},
+    "item with the largest gate": {"pooling": "gate_max"},
     "without gates": {"feature_gate": False, "instance_gate": False, "item_item_product": False},
     "gru": {"window_encoder": "gru", "item_item_product": False, "windows_per_row": 2},
     "cnn": {"window_encoder": "cnn", "item_item_product": False, "windows_per_row": 2},

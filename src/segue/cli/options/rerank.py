@@ -83,6 +83,9 @@ class RerankOptions:
         Raises:
             ConfigError: an option of a first stage that is missing or already trained; an unknown model or setting.
         """
+        from segue.models.base.recbole import own_settings
+        from segue.models.registry import find
+
         given = {"preset": self.rerank_preset, "set": self.rerank_set}
         options = [f"--rerank-{option}" for option, value in given.items() if value is not None]
         if self.rerank is None:
@@ -92,6 +95,7 @@ class RerankOptions:
             return None
         if not self.is_saved:
             settings = parse_settings(self.rerank_set, "--rerank-set")
+            settings = own_settings(settings, find(self.rerank).Config.model_fields)
             return replace(second, model=self.rerank, preset=self.rerank_preset, settings=settings, baseline=True)
         for option in options:
             raise ConfigError(f"{option}: {self.rerank} is trained already; give the name of a model to train another")

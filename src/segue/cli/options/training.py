@@ -28,7 +28,8 @@ class ModelOptions:
 
     Attributes:
         preset: Named set of settings of the model, such as paper, author or recbole for hgn.
-        set: Settings of the model, such as --set lr=0.01 epochs=20. `segue models MODEL` lists them.
+        set: Settings of the model, such as --set lr=0.01 epochs=20. `segue models MODEL` lists them; RecBole's names
+            of them are accepted too.
     """
 
     preset: str | None = None
@@ -192,6 +193,8 @@ def make_experiment(model: str, protocol: Protocol, options: ModelOptions, train
             validation data, where the protocol has none.
     """
     from segue.experiments.experiment import Experiment
+    from segue.models.base.recbole import own_settings
+    from segue.models.registry import find
 
     if protocol.arguments.get("valid") == 0 and protocol.by != "given":  # a log that brings its split may have some
         for option in [*training.of_validation, *(["--sample-users"] if protocol.sample_users else [])]:
@@ -199,7 +202,7 @@ def make_experiment(model: str, protocol: Protocol, options: ModelOptions, train
     return Experiment(
         model=model,
         protocol=protocol,
-        settings=options.settings,
+        settings=own_settings(options.settings, find(model).Config.model_fields),
         preset=options.preset,
         seed=training.seed,
         monitor=training.monitor or "",

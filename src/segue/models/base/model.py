@@ -187,6 +187,9 @@ class GradientModelConfig(Config):
         "last_lr": "final_lr",
         "decay_power": "lr_decay_power",
     }
+    removed: ClassVar[dict[str, str]] = {
+        "reproducibility": "the same seed always gives the same weights on one machine, so there is no such switch"
+    }
     epochs: int = Field(
         50, ge=1, description="The largest number of passes over the training log; early stopping may end sooner."
     )

@@ -29,9 +29,9 @@ Differs from the authors' program (github.com/allenjack/HGN) in:
     trained in every preset;
   * by an indexing error, most negatives of the program are drawn for other users; here they are the user's own;
   * the program scores padding and lets items of the history fall to score 0 instead of excluding them.
-The preset `recbole` has the hyper-parameters of RecBole's page on HGN. Differs from RecBole's program in: max pooling
-is the paper's (RecBole takes the item with the largest gate), negatives are scored with Q (RecBole: with E), and
-padding is masked (RecBole: it adds noise).
+The preset `recbole` has the hyper-parameters of RecBole's page on HGN, and RecBole's pooling. Differs from RecBole's
+program in: negatives are scored with Q (RecBole: with E), padding is masked (RecBole: it adds noise and is a class of
+the softmax), and W1 and W2 begin as torch's linear layers do (RecBole: Xavier).
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ class HGNConfig(RankingConfig):
         "item_item": "item_item_product",
     }
     embedding_dim: int = 50
-    window: int = Field(
-        5, ge=1, description="Number |L| of most recent items that are read (RecBole: MAX_ITEM_LIST_LENGTH)."
-    )
+    window: int = Field(5, ge=1, description="Number |L| of most recent items that are read.")
     num_targets: int = Field(3, ge=1, description="Number |T| of next items that are the targets of each window.")
     training_windows: Literal["full", "every"] = Field(
         "full",
@@ -99,11 +97,12 @@ class HGNConfig(RankingConfig):
         "gates", description="How the window is encoded as s: by the gates, a GRU, Caser's convolutions (cnn), or not."
     )
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the filter outputs of window_encoder=cnn.")
-    pooling: Literal["avg", "max", "gate_avg"] = Field(
+    pooling: Literal["avg", "max", "gate_avg", "gate_max"] = Field(
         "avg",
         description=(
-            "Pooling of the gated items: mean (3), maximum (4), or gate_avg, the mean weighted by the instance gates "
-            "of the authors' program."
+            "Pooling of the gated items: avg, the mean (3); max, the maximum of each element (4); gate_avg, their sum "
+            "divided by that of the instance gates, as in the authors' program and RecBole's average; or gate_max, the "
+            "item with the largest instance gate, RecBole's max."
         ),
     )
     feature_gate: bool = Field(True, description="Whether the feature gate (1) is used.")
@@ -117,8 +116,8 @@ class HGNConfig(RankingConfig):
     reg_weight: tuple[float, float] = Field(
         (0.0, 0.0),
         description=(
-            "RecBole's two regularisation weights: of the norms of the gates' matrices, and of the norms of the "
-            "batch's embeddings. The norms are not squared, so the parts of several processes do not add up to one."
+            "RecBole's two regularisation weights: of the norms of W1 to W4 and w3, and of the norms of the batch's "
+            "embeddings. The norms are not squared, so the parts of several processes do not add up to one."
         ),
     )
     weight_decay: float = 1e-3
@@ -132,8 +131,8 @@ class HGNConfig(RankingConfig):
         )
         require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
         require(
-            self.instance_gate or self.pooling != "gate_avg",
-            "pooling=gate_avg divides by the instance gates: it needs instance_gate=true",
+            self.instance_gate or self.pooling not in ("gate_avg", "gate_max"),
+            f"pooling={self.pooling} depends on the instance gates: it needs instance_gate=true",
         )
         require(
             self.window_encoder == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
@@ -159,6 +158,7 @@ class HGN(RankingModel):
         "author": {"pooling": "gate_avg", "item_bias": True, "epochs": 200},
         "recbole": {
             "embedding_dim": 64,
+            "pooling": "gate_avg",
             "window": 50,
             "num_targets": 1,
             "training_windows": "every",
@@ -225,14 +225,24 @@ class HGN(RankingModel):
         return loss
 
     def regularisation(self, batch: SequenceBatch) -> Float[Tensor, ""]:
-        """RecBole's penalty: the weighted norms of the gates' matrices and of the batch's embeddings."""
+        """RecBole's penalty: the weighted norms of the gates' weights without biases, and of the batch's embeddings.
+
+        An embedding counts once for each window that has it, as if each window were a batch row.
+        """
         gate_weight, embedding_weight = self.config.reg_weight
-        history = [(self.input_embeddings, batch.history)] if self.config.reads_history else []
-        looked_up = [(self.user_embedding, batch.user), *history, (self.output_embedding, batch.target)]
-        vectors = [embedding(table, ids) for table, ids in looked_up]
-        matrices = [w for name, w in self.named_parameters() if name not in EMBEDDINGS and w.ndim > 1]
-        norms = [gate_weight * weight.norm() for weight in matrices]
-        return torch.stack(norms + [embedding_weight * vector.norm() for vector in vectors]).sum()
+        names = (name for name, _ in self.named_parameters() if name not in EMBEDDINGS and "bias" not in name)
+        norms = [gate_weight * self.get_parameter(name).norm() for name in names]
+        mask = batch.target_mask.to(self.user_embedding.dtype).unsqueeze(2)  # (B, C, 1)
+        looked_up: list[tuple[Tensor, Tensor, int]] = [
+            (self.user_embedding, batch.user.unsqueeze(1).expand_as(batch.target_mask), 1),
+            (self.output_embedding, batch.target, self.config.num_targets),
+        ]
+        if self.config.reads_history:
+            looked_up.append((self.input_embeddings, batch.history, self.config.window))
+        for table, ids, width in looked_up:
+            count = windows_to_positions(mask.expand(-1, -1, width)).sum(1)  # (B, P): windows that have the embedding
+            norms.append(embedding_weight * (embedding(table, ids) * count.sqrt().unsqueeze(2)).norm())
+        return torch.stack(norms).sum()
 
     @property
     def item_embeddings(self) -> Float[Tensor, "I d"]:
@@ -266,7 +276,7 @@ class HGN(RankingModel):
         """The queries with both gates as a compiled loop; None where there is none, or it cannot pay."""
         config = self.config
         has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
-        if not has_gates or config.pooling == "max" or config.dropout or overrides(self, HGN, "encode_windows"):
+        if not has_gates or config.pooling.endswith("max") or config.dropout or overrides(self, HGN, "encode_windows"):
             return None
         loop = gated_queries.for_training(self.input_embeddings)
         return loop and partial(
@@ -299,8 +309,12 @@ class HGN(RankingModel):
             record("instance gate", weight)
         if config.pooling == "max":
             return self.max_pool(gated, weight, valid)  # (4)
-        total = (weight if config.pooling == "gate_avg" else valid).sum(2, keepdim=True)  # (B, C, 1)
-        return windows_to_positions(weight / total.clamp(min=1e-12)) @ gated  # (3): (B, C, d)
+        if config.pooling == "gate_max":
+            share = weight * nn.functional.one_hot(weight.argmax(2), config.window)  # (B, C, L)
+        else:
+            total = (weight if config.pooling == "gate_avg" else valid).sum(2, keepdim=True)  # (B, C, 1)
+            share = weight / total.clamp(min=1e-12)  # (3)
+        return windows_to_positions(share) @ gated  # (B, C, d)
 
     def max_pool(
         self, gated: Float[Tensor, "B P d"], weight: Float[Tensor, "B C L"], valid: Float[Tensor, "B C L"]
