@@ -242,6 +242,7 @@ def numbered(**tensors: list[Tensor]) -> dict[str, Tensor]:
 
 
 def copy_into(state: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+    """Copy the saved tensors into those of the same names; a `ValueError` if shapes differ."""
     for name, tensor in state.items():
         if saved[name].shape != tensor.shape:  # which copy_ would repeat
             raise ValueError(f"{name} of the optimiser has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}")
