@@ -14,7 +14,7 @@ from segue.evaluation.protocols import PROTOCOLS
 from segue.experiments.experiment import Experiment
 from segue.papers.departures import departures
 from segue.papers.learning_curves import learning_curves, unfinished_sentences
-from segue.papers.methods import Method, printed_method
+from segue.papers.methods import BlendedMethod, Method, printed_method
 from segue.papers.printed import OneOf, compare_with_paper, grid, size_sentence
 from segue.papers.reproduction import Reproduction, departure_table
 from segue.papers.run_cache import RunCache
@@ -136,10 +136,11 @@ def test_learning_curves(tmp_path: Path) -> None:
     ]
 
 
-def test_a_method_without_epochs_has_trials(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_method_without_epochs_has_trials(refit: bool, tmp_path: Path) -> None:
     method = Method(
         name="KNN",
-        experiment=Experiment(model="item-knn", protocol=PROTOCOLS["leave-one-out"], refit=True),
+        experiment=Experiment(model="item-knn", protocol=PROTOCOLS["leave-one-out"], refit=refit),
         trials=grid(num_neighbours=(1, 5)),
     )
     runs = RunCache(tmp_path)
@@ -149,6 +150,21 @@ def test_a_method_without_epochs_has_trials(tmp_path: Path) -> None:
     assert metrics[0] != metrics[1]
     assert isinstance(result.method, Method)
     assert result.method.experiment.settings == method.trials[int(metrics[1] > metrics[0])]  # type: ignore[operator]
+
+
+def test_a_blend_has_the_chosen_trials_of_its_parts(tmp_path: Path) -> None:
+    knn = Method(
+        name="KNN",
+        experiment=Experiment(model="item-knn", protocol=PROTOCOLS["leave-one-out"], refit=True),
+        trials=grid(num_neighbours=(1, 5)),
+    )
+    parts = (knn, replace(METHOD, trials=grid(lr=(1e-6, 0.1))))
+    runs = RunCache(tmp_path)
+    chosen = [part.with_best_trial(LOG, runs)[0] for part in parts]
+    blend = BlendedMethod(name="both", parts=parts).run(LOG, runs)
+    expected = BlendedMethod(name="both", parts=(chosen[0], chosen[1])).run(LOG, RunCache(tmp_path / "other"))
+    assert blend.runs[0].mean("recall@10") == expected.runs[0].mean("recall@10")
+    assert blend.selection == expected.selection
 
 
 def test_a_trial_that_diverges_is_left_out(tmp_path: Path) -> None:

@@ -267,6 +267,14 @@ def test_a_blend_is_stored_completely(tmp_path: Path, trained: list[str]) -> Non
     assert json.loads(json.dumps(again.as_dict()))["blend of"] == ["Item-KNN", "MF"]
 
 
+def test_a_blend_of_models_trained_on_both_parts_is_another_run(tmp_path: Path, trained: list[str]) -> None:
+    parts = [DIRECT, replace(DIRECT, model="item-knn")]
+    runs = RunCache(tmp_path)
+    _, with_both = runs.run_blend(parts[0], parts[1], LOG)
+    _, with_train = runs.run_blend(*(replace(part, refit=False) for part in parts), LOG)
+    assert not same(with_both, with_train)
+
+
 def test_a_blend_of_other_parts_is_another_run(tmp_path: Path, trained: list[str]) -> None:
     first, second = Method(name="POP", experiment=DIRECT), Method(name="MF", experiment=EXPERIMENT)
     BlendedMethod(name="both", parts=(first, second)).run(LOG, RunCache(tmp_path))

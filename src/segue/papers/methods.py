@@ -93,16 +93,24 @@ class Method:
         trained = tuple(runs.run_refit(replace(self.experiment, seed=seed), log, selection.epochs) for seed in seeds)
         return MethodResult(method=self, selection=selection, runs=trained)
 
-    def _run_best_trial(self, log: Log, runs: RunCache, epochs: int | None) -> MethodResult:
+    def with_best_trial(
+        self, log: Log, runs: RunCache, *, epochs: int | None = None
+    ) -> tuple[Method, tuple[Trial, ...]]:
+        """The method with the trial that validation chooses, and all trials; with `epochs`, with the first of them."""
+        if not self.trials:
+            return self, ()
         experiments = [self._with_settings(trial) for trial in self.trials]
         if epochs is not None:
-            return replace(self, experiment=experiments[0], trials=()).run(log, runs, epochs=epochs)
+            return replace(self, experiment=experiments[0], trials=()), ()
         selections = [_select(replace(experiment, seed=self.seeds[0]), log, runs) for experiment in experiments]
         metrics = [-math.inf if selection.metric is None else selection.metric for selection in selections]
-        best = metrics.index(max(metrics))
-        result = replace(self, experiment=experiments[best], trials=()).run(log, runs)
-        trials = tuple(Trial(*pair) for pair in zip(self.trials, selections, strict=True))
-        return replace(result, method=replace(self, experiment=experiments[best]), trials=trials)
+        chosen = replace(self, experiment=experiments[metrics.index(max(metrics))], trials=())
+        return chosen, tuple(Trial(*pair) for pair in zip(self.trials, selections, strict=True))
+
+    def _run_best_trial(self, log: Log, runs: RunCache, epochs: int | None) -> MethodResult:
+        chosen, trials = self.with_best_trial(log, runs, epochs=epochs)
+        result = chosen.run(log, runs, epochs=epochs)
+        return replace(result, method=replace(chosen, trials=self.trials), trials=trials) if trials else result
 
     def _with_settings(self, settings: Mapping[str, Any]) -> Experiment:
         return replace(self.experiment, settings={**self.experiment.settings, **settings})
@@ -133,7 +141,8 @@ class BlendedMethod:
 
     def run(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> MethodResult:
         """Train both methods and choose the weight; with `epochs`, train for at most that many epochs."""
-        first, second = (_limit_epochs(method, epochs) for method in self.parts)
+        parts = [part.with_best_trial(log, runs, epochs=epochs)[0] for part in self.parts]
+        first, second = (_limit_epochs(part, epochs) for part in parts)
         selection, run = runs.run_blend(first, second, log)
         return MethodResult(method=self, selection=selection, runs=(run,))
 
@@ -153,7 +162,9 @@ def _limit_epochs(method: Method, epochs: int | None) -> Experiment:
 def _select(experiment: Experiment, log: Log, runs: RunCache) -> EpochSelection:
     """The best epoch on validation; without a metric if the training diverged."""
     try:
-        return runs.select_epochs(experiment, log) if experiment.refit else runs.run_best_epoch(experiment, log)[0]
+        if experiment.refit or not find(experiment.model).trained_by_gradient:
+            return runs.select_epochs(experiment, log)
+        return runs.run_best_epoch(experiment, log)[0]
     except TrainingError as error:
         say(f"left out: {error}")
         return EpochSelection()

@@ -182,7 +182,7 @@ class RunCache:
     def run_blend(self, first: Experiment, second: Experiment, log: Log) -> tuple[EpochSelection, Run]:
         """Train two models and test their blend with the weight that is best on validation."""
         parts = [{**_identity(part, log), "epochs": _config(part).get("epochs")} for part in (first, second)]
-        identity = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
+        identity = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS, "refit": first.refit}
         path = self._path("blend", identity)
         if stored := self._read_json(path, first, second):
             selection = stored.selection
