@@ -6,6 +6,7 @@
     <!-- options -->            options that had another name
     <!-- renamed -->            settings that had another name, from the declarations
     <!-- comparison: ml-100k --> a short table of a file in results/comparisons
+    <!-- runs: neumf-ml-100k --> the figures of the commands of a file in results/runs
     <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
@@ -13,6 +14,8 @@
     <!-- growth -->             exponents, from benchmarks/results/growth.json
     ...
     <!-- end -->
+
+    <!-- figure: hgn-table3; SASRec; recall@10 -->.0652<!-- end -->    one figure of a file in results, within a line
 
 The generated text stands in the committed pages, so that they can be read without a build. A test compares it with the
 code. Tables of results have blocks of their own; see `segue.papers.report`.
@@ -26,6 +29,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -35,14 +39,16 @@ from segue.config import Config, Setting
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.registry import MODELS, find
+from segue.reporting.numbers import metric_text
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|renamed|options|example|service|estimates|growth)(?:: (\S+))? -->\n)"
+    r"(<!-- (settings|commands|comparison|runs|renamed|options|example|service|estimates|growth)(?:: (\S+))? -->\n)"
     r".*?(<!-- end -->)",
     re.DOTALL,
 )
+FIGURE = re.compile(r"(<!-- figure: ([^;>]+); ([^;>]+); ([^;>]+?)(?:; ([^>]+?))? -->)[^<]*(<!-- end -->)")
 MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
@@ -60,7 +66,10 @@ def refresh(text: str) -> str:
         body = MAKERS[match[2]](match[3])
         return f"{match[1]}\n{body}\n{match[4]}"
 
-    return BLOCK.sub(block, text)
+    def figure(match: re.Match[str]) -> str:
+        return match[1] + metric_text(stored_figure(match[2], match[3], match[4], match[5])) + match[6]
+
+    return FIGURE.sub(figure, BLOCK.sub(block, text))
 
 
 def settings_block(name: str) -> str:
@@ -115,6 +124,52 @@ def comparison_block(name: str) -> str:
         f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['instances']:,} test instances."
     )
     return "\n".join([about, "", *lines, ""])
+
+
+def runs_block(name: str) -> str:
+    """The figures of commands; of several seeds the mean, the lowest and the highest."""
+    stored = json.loads((ROOT / "results" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+    metrics, rows = stored["metrics"], stored["rows"]
+    lines = [f"| model | {' | '.join(metrics)} | command |", f"|---|{'---:|' * len(metrics)}---|"]
+    for row in rows:
+        figures = [_figure_cell(row["figures"].get(metric)) for metric in metrics]
+        lines.append(f"| {' | '.join([row['name'], *figures])} | `{row['command']}` |")
+    protocols = {(row["experiment"]["protocol"]["name"], row["experiment"]["protocol"]["fingerprint"]) for row in rows}
+    about = [f"{count:,} test instances" for count in sorted({row["instances"] for row in rows})]
+    about += [f"protocol {protocol} ({fingerprint})" for protocol, fingerprint in sorted(protocols)]
+    about += [f"segue {version}" for version in sorted({row["version"] for row in rows})]
+    return "\n".join([*lines, "", f"{', '.join(about)}; `results/runs/{name}.json`.", ""])
+
+
+def _figure_cell(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return ""
+    runs = figure.get("runs")
+    seeds = f" ({metric_text(min(runs))}–{metric_text(max(runs))})" if runs else ""
+    return f"{metric_text(figure['mean'])}{seeds}"
+
+
+def stored_figure(name: str, method: str, metric: str, part: str | None = None) -> float:
+    """The figure of a method in a file of `results`: of a paper's table, of a comparison, or of runs.
+
+    Args:
+        name: of the file, without its ending.
+        method: or the model, or the name of the row.
+        metric: such as recall@10.
+        part: the beginning of the title of the table's part, where the method is in several.
+    """
+    stored = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    found = [
+        row["measured"] if "measured" in row else row["figures"][metric]["mean"]
+        for row in stored.get("rows", ())
+        if method == row.get("method", row.get("name"))
+        and row.get("metric", metric) == metric
+        and row.get("part", "").startswith(part or "")
+    ]
+    found += [model["metrics"][metric]["mean"] for model in stored.get("models", ()) if model["model"] == method]
+    if len(found) != 1:
+        raise LookupError(f"results/{name}.json has {len(found)} figures for {method}; {metric}; {part or 'any part'}")
+    return float(found[0])
 
 
 def renamed_block(_: str) -> str:
@@ -207,6 +262,7 @@ def _text(value: object) -> str:
 MAKERS = {
     "settings": settings_block,
     "comparison": comparison_block,
+    "runs": runs_block,
     "commands": commands_block,
     "renamed": renamed_block,
     "options": options_block,
