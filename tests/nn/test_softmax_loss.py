@@ -104,3 +104,15 @@ def test_inputs_are_not_changed() -> None:
     all_items_cross_entropy(query, table, target).backward()
     assert torch.equal(query, before[0])
     assert torch.equal(table, before[1])
+
+
+def test_products_have_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel is made, and kept, for each shape: batches with any number of targets would take hundreds of MB."""
+    monkeypatch.setattr(softmax, "SOFTMAX_BLOCK_BYTES", 70 * 20 * 4)  # 70 rows of scores
+    shapes, mm = set(), torch.mm
+    monkeypatch.setattr(torch, "mm", lambda one, two, **out: shapes.add(one.shape) or mm(one, two, **out))
+    items = torch.randn(21, 4, requires_grad=True)
+    for rows in range(1, 200):
+        query = torch.randn(rows, 4, requires_grad=True)
+        softmax.all_items_cross_entropy(query, items, torch.randint(1, 21, (rows,))).backward()
+    assert {shape[0] for shape in shapes} == {32, 64}

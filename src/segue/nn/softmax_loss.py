@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 SOFTMAX_BLOCK_BYTES = 6_000_000
+ROWS = 32  # blocks have a multiple of so many rows: oneDNN makes a kernel, and keeps it, for each shape of a product
 
 
 def all_items_cross_entropy(
@@ -42,6 +44,9 @@ class _CrossEntropy(torch.autograd.Function):
         needs_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         items = item_embeddings[1:]
         block = max(1, SOFTMAX_BLOCK_BYTES // (items.element_size() * max(len(items), 1)))
+        count, multiple = len(query), min(ROWS, block)
+        block -= block % multiple
+        query, target = pad(query, (0, 0, 0, -count % multiple)), pad(target, (0, -count % multiple), value=1)
         buffer = query.new_empty(min(block, len(query)), len(items))  # (b, I)
         loss = query.new_zeros(())
         grad_query = torch.empty_like(query) if needs_grad else None
@@ -53,16 +58,17 @@ class _CrossEntropy(torch.autograd.Function):
             positive = scores.gather(1, column)
             maximum = scores.amax(1, keepdim=True)
             total = scores.sub_(maximum).exp_().sum(1, keepdim=True)
-            loss += (total.log() + maximum - positive).sum()
+            loss += (total.log() + maximum - positive)[: count - begin].sum()
             if grad_query is not None and grad_items is not None:
                 # the buffer becomes the gradient of the scores: softmax - one-hot
                 scores.div_(total).scatter_add_(1, column, -torch.ones_like(positive))
                 if derivative is not None:
                     scores.mul_(derivative)
+                scores[count - begin :] = 0
                 torch.mm(scores, items, out=grad_query[begin : begin + block])
                 grad_items[1:].addmm_(scores.T, part)
         if needs_grad:
-            ctx.save_for_backward(grad_query, grad_items)
+            ctx.save_for_backward(None if grad_query is None else grad_query[:count], grad_items)
         return loss
 
     @staticmethod
