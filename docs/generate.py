@@ -216,9 +216,11 @@ def service_block(_: str) -> str:
 def estimates_block(_: str) -> str:
     """Estimates of runs beside what they took: estimate / real = factor."""
     stored = json.loads((ROOT / "benchmarks" / "results" / "estimates.json").read_text(encoding="utf-8"))
-    rows, fewest = stored["rows"], min(about["repeats"] for about in stored["measured"].values())
+    rows, repeats = stored["rows"], {run: about["repeats"] for run, about in stored["measured"].items()}
     names = list(next(iter(rows.values())))
-    kind = "A figure is that of one run." if fewest == 1 else f"A figure is the median of {fewest} runs or more."
+    most = max(repeats.values())
+    fewer = "".join(f"; {run}: of {count}" for run, count in repeats.items() if count < most)
+    kind = f"Medians of {most} runs{fewer}."
     lines = [kind, "", f"| run | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for run, figures in rows.items():
         pairs = [(one["estimate"], one["real"]) for one in figures.values()]

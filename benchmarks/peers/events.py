@@ -3,8 +3,9 @@
 ml-1m.npz, written by `python -m benchmarks.segue_side export`: the log in segue's order, so that all programs have the
 same split
 
-    items     2969 1178 1574 ... | 588 1002 ...       numbered from 1
+    items     2970 1179 1575 ... | 1109 1121 ...       numbered from 1
     offsets   0                    53                 of each user's rows
+    starts    978300019            978298124          the time of each user's first row
               |---- train ----| valid | test |        leave-one-out
 
 This module runs in every peer's environment, so it imports only the standard library and NumPy at its top.
@@ -25,16 +26,17 @@ K = 10  # items in a list
 
 @dataclass(frozen=True)
 class Events:
-    """A log: `items` (n,) of all users, one after the other, and the `offsets` (users + 1,) where each begins."""
+    """A log: `items` (n,) of all users in turn; `offsets` (users + 1,) where each begins, `starts` (users,) when."""
 
     items: Ids
     offsets: Ids
+    starts: Ids
 
     @classmethod
     def read(cls, path: str | Path) -> Events:
         """Read the exported file."""
         with np.load(path) as file:
-            return cls(file["items"], file["offsets"])
+            return cls(file["items"], file["offsets"], file["starts"])
 
     @property
     def num_users(self) -> int:

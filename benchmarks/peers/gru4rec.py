@@ -66,6 +66,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(args.seed)
     clocks = time_epochs(program.SessionDataIterator, args.batches)
     user, item, position = args.events.without_last(2)
+    time = args.events.starts[user - 1] + position  # both programs take the sessions in the order of their start
     net = program.GRU4Rec(
         layers=[100],
         loss=args.loss,
@@ -77,7 +78,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         n_epochs=args.warm_up + args.repeat,
         device=torch.device("cpu"),
     )
-    net.fit(pd.DataFrame({"SessionId": user, "ItemId": item, "Time": position}))
+    net.fit(pd.DataFrame({"SessionId": user, "ItemId": item, "Time": time}))
     clocks.append(Clock())
     num_pairs = args.events.count_pairs()
     num_run = args.batches * BATCH if args.batches else num_pairs

@@ -43,5 +43,7 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
     user, item = log.events()
     offsets = np.searchsorted(user, np.arange(1, log.num_users + 2))
     args.events.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64))
+    assert log.time is not None
+    starts = log.time[log.start[1:]]
+    np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64), starts=starts)
     return {"events": str(args.events), "rows": len(log)}

@@ -53,7 +53,8 @@ def test_a_peer_without_setup_is_left_out(
     assert "RePlay is left out: its set-up failed" in capsys.readouterr().out
 
 
-EVENTS = Events(np.array([1, 2, 3, 4, 5, 3, 1, 2, 2, 4]), np.array([0, 5, 8, 10]))  # users of 5, 3 and 2 rows
+# users of 5, 3 and 2 rows
+EVENTS = Events(np.array([1, 2, 3, 4, 5, 3, 1, 2, 2, 4]), np.array([0, 5, 8, 10]), np.array([7, 9, 8]))
 
 
 def test_peers_read_the_training_rows_of_segue() -> None:
