@@ -59,6 +59,7 @@ class IARN(BiasedRatingModel):
     name = "iarn"
     Config = IARNConfig
     config: IARNConfig
+    fixed_shapes = False  # histories have many lengths, and the products of a step are small
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
         "biased": {
