@@ -33,7 +33,6 @@ BY_HAND = {
     "docs/models/hcrnn": 8,
     "docs/models/hgn": 36,
     "docs/models/mf": 14,
-    "docs/models/neumf": 23,
     "docs/models/timesvd": 2,
     "docs/results/comparisons": 8,
     "docs/results/hcrnn": 1,
