@@ -63,10 +63,11 @@ NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain_epochs": 4, "lr": 2e-3, 
 ITEM2VEC: Mapping[str, Any] = {"passes_per_epoch": 2, "embedding_dim": 32, "batch_size": 8192, "epochs": 4}
 MP2VEC: Mapping[str, Any] = {"passes_per_epoch": 1, "embedding_dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
 BPR_WITH_FEATURES = "BPR with features"
-# what the paper does not say, and the authors' program does otherwise
-AUTHORS_PROGRAM = (
+# what the paper does not say
+UNSAID = (
     "A history holds what happened strictly before the rating. In the authors' program it is the whole training "
     "history, which includes the rating that is to be predicted.",
+    "A batch of IARN holds ratings with histories of similar lengths. The paper does not say how batches are drawn.",
     "Users without a rating to order are left out of the AUC. In the authors' program they count with an AUC of 0.",
 )
 
@@ -123,7 +124,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             *quick_note(quick),
             *(note for setup in LOG_SETUPS for note in log_notes(setup, results[setup.title])),
             f"{PLAIN} is {FULL} without features. Both rank items by the predicted rating.",
-            *AUTHORS_PROGRAM,
+            *UNSAID,
             "BPR, Item2Vec, NCF and MP2Vec have the settings and numbers of epochs that validation chose on Clothing. "
             "BPR with features samples recent ratings more often.",
             *(text for title, of_log in results.items() for text in unfinished_sentences(title, of_log)),
