@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def embedding(table: Float[Tensor, "I *d"], ids: Int[Tensor, "*n"], *, sparse: bool = False) -> Float[Tensor, "..."]:
@@ -24,6 +24,8 @@ def embedding(table: Float[Tensor, "I *d"], ids: Int[Tensor, "*n"], *, sparse: b
             used (`segue.nn.optim.Adagrad`, `segue.nn.rmsprop.RMSprop`).
     """
     if torch.is_grad_enabled() and table.requires_grad and table.is_leaf:
+        if sparse and table.ndim == 2:
+            return nn.functional.embedding(ids, table, padding_idx=0, sparse=True)
         vectors: Tensor = (_SparseEmbedding if sparse else _Embedding).apply(table, ids)
         return vectors
     return _rows(table, ids)
@@ -52,6 +54,8 @@ class _Embedding(torch.autograd.Function):
 
 
 class _SparseEmbedding(torch.autograd.Function):
+    """For rows of any shape; that of torch, which is cheaper for a few rows, takes vectors only."""
+
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
         ctx.shape = table.shape
