@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,11 +17,12 @@ from segue.data.log import Log
 from segue.data.synthetic import from_sequences
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.significance import stars, t_test
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, PROTOCOL, MethodSpec
-from segue.papers.hcrnn.table3 import AUTHORS_SPLIT, CLEAN, MOVIELENS, WITHOUT_LEAK
+from segue.papers.hcrnn.table3 import AUTHORS_SPLIT, CLEAN, MOVIELENS, WITHOUT_LEAK, TableSection
 from segue.papers.methods import Method
 from segue.papers.reproduction import Reproduction, part_tables
 from segue.papers.run_cache import RunCache
@@ -104,3 +107,25 @@ def test_the_best_variant_is_tested_against_narm_the_best_baseline_and_the_best_
             assert results[test["against"]] == max(
                 v for n, v in results.items() if METHOD_SPECS[n].kind == test["kind"]
             )
+
+
+@pytest.mark.parametrize("gap", [0.3, -0.3])
+def test_marks_are_of_a_test_by_sequence_over_the_instances_of_the_part(gap: float) -> None:
+    """`***` where the best variant is better, ▾▾▾ where it is worse."""
+    rng, users = np.random.default_rng(1), np.repeat(np.arange(40), 5)
+    shift = {name: gap if name == BEST_VARIANT else 0.0 for name in METHOD_SPECS}
+    values = {name: rng.random(len(users)) + rng.random(40)[users] + shift[name] for name in METHOD_SPECS}
+
+    def result(name: str) -> Any:
+        run = SimpleNamespace(predictions=SimpleNamespace(user=users))
+        return SimpleNamespace(method=SimpleNamespace(name=name), runs=[run], values=lambda metric: values[name])
+
+    inside = users < 30
+    part = TableSection(title="", results=[result(n) for n in METHOD_SPECS], instances=inside, is_papers_log=False)
+    for test in part.tests():
+        one, other = values[BEST_VARIANT][inside], values[test["against"]][inside]
+        assert test["p"] == t_test(one, other, users[inside])
+        marks = stars(test["p"])
+        assert test["stars"] == (marks if one.mean() > other.mean() else marks.replace("*", "▾"))
+    shown = {test["stars"] for test in part.tests()}
+    assert any("*" in text for text in shown) if gap > 0 else any("▾" in text for text in shown)
