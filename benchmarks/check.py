@@ -67,7 +67,7 @@ class Check:
 
 @dataclass(frozen=True)
 class PlainCheck:
-    """The layer of every hand-written part against the plain way, in one process (`handwritten.py`)."""
+    """The layer of every hand-written part against the plain way, in one process (`handwritten/`)."""
 
     segue: Variant
     data: str | None = None

@@ -43,7 +43,7 @@ def time_epochs(loader: type[Any], batches: int | None) -> list[Clock]:
         for step in whole(self):
             yield step
             left -= len(step) == 2  # inputs and targets; three values mean that sessions have ended
-            if not left:
+            if batches and not left:
                 return
 
     loader.__iter__ = head  # type: ignore[method-assign]

@@ -181,3 +181,13 @@ def test_work_that_stands_for_more_counts_as_much() -> None:
         assert loop.for_work(9) is None
     assert loop.for_work(9) is None
     assert loop.for_work(1) is not None
+
+
+def test_work_of_the_plain_form_that_was_asked_for_is_not_counted() -> None:
+    loop = CompiledLoop("math", "sqrt", min_work=100)
+    with loop.never():
+        assert loop.for_work(1000) is None
+    assert loop.for_work(99) is None
+    with loop.always():
+        assert loop.for_work(0) is not None
+    assert loop.for_work(0) is None

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -57,10 +56,10 @@ def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measur
         if isinstance(model, DirectModel):
             return _measure_users(model.fit, rows, limit)
         assert isinstance(model, GradientModel)
-        no_rows = rows.until(rows.start)
-        if model.train_epoch(no_rows, np.random.default_rng(seed)) is not None:  # it has a loop of its own
-            return _measure_users(partial(model.train_epoch, rng=np.random.default_rng(seed)), rows, limit)
+        own_epoch = model.own_epoch()
         with training_size(len(rows) * model.config.epochs):
+            if own_epoch:
+                return _measure_users(lambda part: own_epoch(part, np.random.default_rng(seed)), rows, limit)
             return _measure_epoch(model, rows, seed, limit)
 
 

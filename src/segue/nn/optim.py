@@ -2,7 +2,7 @@
 
 Adam (Kingma and Ba, ICLR 2015) calls torch's fused kernel through `torch.optim.adam.adam`. Making a `torch.optim.Adam`
 also imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. A process that only makes the
-optimiser takes 3.5 times as long with it (benchmark row `handwritten`, part `adam-import`). Adagrad (Duchi, Hazan and
+optimiser takes 1.9 times as long with it (benchmark row `handwritten`, part `adam-import`). Adagrad (Duchi, Hazan and
 Singer, JMLR 2011) calls torch's functional form for the same reason. It adds momentum, as the program of GRU4Rec does,
 and supports sparse gradients: only the rows of an embedding table that a batch looked up are updated. RMSprop is in
 `segue.nn.rmsprop`.

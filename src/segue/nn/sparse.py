@@ -96,8 +96,9 @@ class SparseMatrix(ResizableBuffers):
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """For each b, the sum over l of `weights[b, l]` times row `rows[b, l]` of the matrix, as a dense tensor."""
         row, weight, indptr = (part.numpy(force=True) for part in (rows, weights, self.indptr))
-        compiled = row_sums.for_work(int((indptr[row + 1] - indptr[row]).sum()))
-        if compiled is None or weights.dtype != self.values.dtype:
+        has_loop = weights.dtype == self.values.dtype
+        compiled = row_sums.for_work(int((indptr[row + 1] - indptr[row]).sum())) if has_loop else None
+        if compiled is None:
             return torch.from_numpy(self.plain_row_sums(row, weight)).to(weights)
         return compiled(rows, weights, (self.indptr, self.indices, self.values), self.shape[1])
 

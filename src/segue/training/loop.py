@@ -226,9 +226,9 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         rng = np.random.default_rng((seed, epoch))
-        losses = model.train_epoch(log, rng)
-        if losses is None:
-            losses = _train_batches(model, optimizer, log, rng)
+        own_epoch = model.own_epoch()
+        with training_size(len(log) * model.config.epochs):
+            losses = own_epoch(log, rng) if own_epoch else _train_batches(model, optimizer, log, rng)
     if len(losses) == 0:
         raise nothing_to_train_on(model, log)
     if not losses.isfinite().all():
@@ -245,14 +245,13 @@ def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np
     device = next(model.parameters()).device
     # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
     losses, num_batches = torch.zeros(64, device=device), 0
-    with training_size(len(log) * model.config.epochs):
-        train = training_step(model, optimizer, device)
-        for batch in model.batches(log, rng):
-            loss = train(batch)
-            if num_batches == len(losses):
-                losses = torch.cat([losses, torch.zeros_like(losses)])
-            losses[num_batches] = loss
-            num_batches += 1
+    train = training_step(model, optimizer, device)
+    for batch in model.batches(log, rng):
+        loss = train(batch)
+        if num_batches == len(losses):
+            losses = torch.cat([losses, torch.zeros_like(losses)])
+        losses[num_batches] = loss
+        num_batches += 1
     return distributed.all_reduce(losses[:num_batches]) if num_batches else losses[:0]
 
 

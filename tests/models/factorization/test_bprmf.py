@@ -255,6 +255,16 @@ def test_settings_that_do_not_fit_together(choices: dict[str, Any], message: str
         BPRMF.configure(choices)
 
 
+def test_sgd_refuses_a_loss_that_it_would_not_use() -> None:
+    class Changed(BPRMF):
+        def forward(self, batch: SequenceBatch) -> torch.Tensor:
+            return super().forward(batch) * 2
+
+    log = synthetic.markov(30, 12, 8, seed=3)
+    with pytest.raises(ConfigError, match="optimizer=sgd: would not use forward and batches of Changed; use adam"):
+        fit(Changed(BPRMF.configure({"optimizer": "sgd"}), Sizes(30, 12)), log)
+
+
 @pytest.mark.parametrize(
     ("options", "lr"), [({}, 0.005), ({"preset": "learnbpr"}, 0.05), ({"settings": {"optimizer": "sgd"}}, 0.05)]
 )

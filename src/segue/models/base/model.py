@@ -201,8 +201,9 @@ class GradientModelConfig(Config):
     reduction: Literal["sum", "mean"] = Field(
         "mean",
         description=(
-            "Whether the loss of a batch is the sum or the mean over its targets. Adam does not depend on the scale of "
-            "the loss, so this changes only the weight of weight_decay: it is weaker with the sum."
+            "Whether the loss of a batch is the sum or the mean over its targets (over the slots with bptt=one). Adam "
+            "does not depend on the scale of the loss, so this changes only the weight of weight_decay: it is weaker "
+            "with the sum."
         ),
     )
     lr_decay_steps: int = Field(
@@ -294,12 +295,12 @@ class GradientModel(Model):
         return None
 
     def loss_divisor(self, batch: Any) -> Int[Tensor, ""] | int:
-        """What the sum of the losses of a batch is divided by with reduction=mean; by default its number of targets."""
+        """What the sum of the losses of a whole batch is divided by with reduction=mean; by default its targets."""
         divisor: Tensor = batch.num_targets
         return divisor
 
-    def train_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"] | None:
-        """Train for one epoch in a loop of the model's own; return the mean loss of a target in each part of it.
+    def own_epoch(self) -> Callable[[Log, np.random.Generator], Float[Tensor, "n"]] | None:
+        """What trains for one epoch in the model's own way, and returns the mean loss of a target in each part of it.
 
         None, by default, if `batches`, `forward` and `optimizer` are to make the epoch.
         """

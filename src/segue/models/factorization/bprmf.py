@@ -18,7 +18,7 @@ here each event is used once per epoch with a new negative; features are an addi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -34,6 +34,7 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.nn.compiled.loop import overrides
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.item_features import ItemFeatures
 from segue.nn.losses import bpr, l2_penalty
@@ -124,11 +125,16 @@ class BPRMF(GradientModel, DotProductModel):
     def optimizer(self) -> Optimizer:
         return NoOptimizer() if self.config.optimizer == "sgd" else super().optimizer()
 
-    @torch.no_grad()
-    def train_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"] | None:
-        config = self.config
-        if config.optimizer != "sgd":
+    def own_epoch(self) -> Callable[[Log, np.random.Generator], Float[Tensor, "n"]] | None:
+        if self.config.optimizer == "adam":
             return None
+        is_changed = overrides(self, BPRMF, "forward", "batches")
+        require(not is_changed, f"optimizer=sgd: would not use forward and batches of {type(self).__name__}; use adam")
+        return self._sgd_epoch
+
+    @torch.no_grad()
+    def _sgd_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"]:
+        config = self.config
         alone = config.num_threads == 1 or distributed.world_size() == 1  # or the weights of the processes would differ
         require(alone, f"num_threads={config.num_threads}: several processes need num_threads=1")
         triples = user_item_triples(log, rng, recency=config.recency)

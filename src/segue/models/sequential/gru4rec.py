@@ -21,7 +21,7 @@ Sources: Hidasi, Karatzoglou, Baltrunas and Tikk, "Session-based recommendations
 Differs from the authors' program (github.com/hidasib/GRU4Rec) in:
   * a sampled negative that equals a target is not a negative of it (there, only the target's own column is not);
   * rows without a next session stay in the batch, masked out; the program makes the batch smaller. Both divide the sum
-    of the losses by `batch_size`, so the last sessions of an epoch weigh no more than the others;
+    of the losses by the number of slots, so the last sessions of an epoch weigh no more than the others;
   * the reset gate is applied after the matrix product, as in the program's PyTorch version; the Theano version
     multiplies r * h;
   * items are ranked by their scores before `act`, which gives the same order;
@@ -74,6 +74,7 @@ STEP = (
     "_scaled",
     "_loss_with_grad",
     "_log_expected_count",
+    "loss_divisor",
 )
 """The methods of GRU4Rec whose work its compiled step does."""
 

@@ -106,7 +106,7 @@ class CompiledLoop:
 
     def for_work(self, work: int) -> Callable[..., Any] | None:
         """The loop for a piece of work, which is counted; None if the plain form is to do it."""
-        if self._work_left > 0:
+        if self._work_left > 0 and not self._is_missing:
             self._work_left -= work * _REPEATS.get()
         return None if self._work_left > 0 else self._as_before(self.function)
 
@@ -114,7 +114,7 @@ class CompiledLoop:
         """The loop for a step of training; None if the plain form is to do it, or if the training is small.
 
         Args:
-            table: the embedding table whose gradient the loop computes, in place.
+            table: the embedding table whose gradient, or whose next weights, the loop computes in place.
         """
         is_leaf = torch.is_grad_enabled() and table.requires_grad and table.is_leaf
         is_array = table.device.type == "cpu" and table.dtype in (torch.float32, torch.float64)
@@ -136,13 +136,13 @@ class CompiledLoop:
 
     @contextmanager
     def always(self) -> Iterator[None]:
-        """Inside the block the loop does all work, however little it is. For tests and benchmarks."""
+        """Inside the block the loop, if there is one, does all work, however little it is. For tests and benchmarks."""
         with self._changed(min_work=0, _work_left=0):
             yield
 
     @contextmanager
     def never(self) -> Iterator[None]:
-        """Inside the block the loop is missing, as without numba. For tests and benchmarks."""
+        """Inside the block the loop is missing, as without numba, and work is not counted. For tests and benchmarks."""
         with self._changed(_is_missing=True):
             yield
 

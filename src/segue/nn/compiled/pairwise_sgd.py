@@ -14,7 +14,7 @@ from segue.nn.compiled.jit import Array, compile_loop
 def _sgd_steps(triples: Array, user_vectors: Array, item_vectors: Array, lr: float, l2: float) -> float:
     """Make one step for each triple, in order; return the sum of the losses before each step.
 
-    The plain form makes the same steps and takes 180 times as long: it calls numpy two dozen times for each (benchmark
+    The plain form makes the same steps and takes 100 times as long: it calls numpy two dozen times for each (benchmark
     row `handwritten`, part `pairwise-sgd`). Sums over a vector are added in another order, so weights may differ in the
     last bits.
 

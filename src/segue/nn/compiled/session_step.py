@@ -7,7 +7,7 @@
 A step is small: 64 sessions of 100 units. torch needs some 700 operations for it, most of which take longer to start
 than to compute. Here a step has nine matrix products and some forty operations in torch, and loops between them. Shared
 negatives are drawn with replacement, and the same item has the same score each time. So scores and gradients are
-computed once for each distinct item, weighted by how often it was drawn. A training step takes 1.7 times as long the
+computed once for each distinct item, weighted by how often it was drawn. A training step takes 1.8 times as long the
 plain way (benchmark row `handwritten`, part `session-step`).
 """
 

@@ -3,7 +3,7 @@
 `target_loss` computes what `segue.models.base.ranking` writes in torch for BPR and binary cross-entropy. Its loop looks
 up the vectors of the targets and negatives of one query, and uses them for scores and gradients while they are in the
 cache. torch first copies the vectors of all targets and negatives, and later adds up a gradient for each: a training
-step takes 1.5 times as long (benchmark row `handwritten`, part `target-loss`).
+step takes 1.7 times as long (benchmark row `handwritten`, part `target-loss`).
 """
 
 from __future__ import annotations
