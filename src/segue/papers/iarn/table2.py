@@ -68,6 +68,8 @@ UNSAID = (
     "A history holds what happened strictly before the rating. In the authors' program it is the whole training "
     "history, which includes the rating that is to be predicted.",
     "A batch of IARN holds ratings with histories of similar lengths. The paper does not say how batches are drawn.",
+    "The penalty of MF, TimeSVD++ and HieVH counts once for a user or an item here. The paper does not say how its "
+    "penalty counts, so the weights are not compared.",
     "Users without a rating to order are left out of the AUC. In the authors' program they count with an AUC of 0.",
 )
 
