@@ -32,7 +32,6 @@ BY_HAND = {
     "docs/models/gru4rec": 34,
     "docs/models/hcrnn": 8,
     "docs/models/hgn": 36,
-    "docs/models/mf": 14,
     "docs/models/timesvd": 2,
     "docs/results/comparisons": 8,
     "docs/results/hcrnn": 1,
