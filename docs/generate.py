@@ -138,7 +138,7 @@ def runs_block(name: str) -> str:
     about = [f"{count:,} test instances" for count in sorted({row["instances"] for row in rows})]
     about += [f"protocol {protocol} ({fingerprint})" for protocol, fingerprint in sorted(protocols)]
     about += [f"segue {version}" for version in sorted({row["version"] for row in rows})]
-    return "\n".join([*lines, "", f"{', '.join(about)}; `results/runs/{name}.json`.", ""])
+    return "\n".join([*lines, "", f"{', '.join(about)}, one thread; `results/runs/{name}.json`.", ""])
 
 
 def _figure_cell(figure: dict[str, Any] | None) -> str:

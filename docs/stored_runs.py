@@ -12,6 +12,7 @@ block `<!-- runs: neumf-ml-100k -->`.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def measure(command: str, metrics: list[str]) -> dict[str, Any]:
         found = Path(folder) / "found.json"
         places = ["--json", str(found), "--out", str(Path(folder) / "model")]
         words = [*shlex.split(command)[1:], "--no-baselines", *places]
-        subprocess.run([sys.executable, "-m", "segue", *words], check=True)
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, sums round otherwise, and trainings drift apart
+        subprocess.run([sys.executable, "-m", "segue", *words], check=True, env=one_thread)
         content = json.loads(found.read_text(encoding="utf-8"))
     model = content["models"][-1]
     cells = {metric: model["metrics"][metric] or {} for metric in metrics}
