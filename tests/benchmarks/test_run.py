@@ -88,6 +88,9 @@ def test_an_interrupted_run_is_resumed_and_published(
     monkeypatch.setattr(bench, "find_peers", lambda names, folder, set_up: PEERS)
     monkeypatch.setattr(bench, "missing_data", lambda: {"cds": "not measured: hgn-cds is not available"})
     with pytest.raises(SystemExit, match="1"):
+        bench.main(["--only", "cds"])  # its data are missing, and nothing is measured
+    assert not ran
+    with pytest.raises(SystemExit, match="1"):
         bench.main([])
     assert "README.md is unchanged: not measured: eval" in capsys.readouterr().out
     assert "| what |" not in page.read_text()

@@ -125,6 +125,8 @@ def test_without_numba_the_plain_form_stands_in_without_a_word(
         ImportError("Numba needs NumPy 2.2 or less. Got NumPy 2.4."),
         RuntimeError("cannot cache function '_add_weighted_rows': no locator available for file 'x.py'"),
         EOFError("Ran out of input"),
+        ValueError("invalid literal for int() with base 10: 'arbage'"),
+        RuntimeError("LLVM bitcode parsing error"),
     ],
 )
 def test_a_numba_that_does_not_work_is_logged_once(
@@ -140,7 +142,7 @@ def test_a_numba_that_does_not_work_is_logged_once(
     assert len(caplog.records) == 1
     assert str(error) in caplog.text
     assert "slower, with the same results" in caplog.text
-    assert ("delete the files *.nbi and *.nbc in" in caplog.text) == isinstance(error, EOFError)
+    assert ("delete the files *.nbi and *.nbc in" in caplog.text) == (not isinstance(error, ImportError))
 
 
 def test_loops_that_would_not_be_compiled_are_not_used(
@@ -169,10 +171,11 @@ def test_a_type_for_which_numba_fails_is_trained_the_plain_way(
     with caplog.at_level(logging.WARNING, "segue"):
         assert own.for_training(tables[1]) is own.for_training(tables[1]) is None
     assert own.for_training(tables[0]) is loop.function
-    assert [record.getMessage() for record in caplog.records] == [
+    [record] = caplog.records
+    assert record.getMessage().startswith(
         "the extra fast does not work here: slower, with results that are the same but for rounding "
-        "(no locator available for torch.float64)"
-    ]
+        "(no locator available for torch.float64; if it worked before,"
+    )
 
 
 def test_work_that_stands_for_more_counts_as_much() -> None:

@@ -167,7 +167,7 @@ def _train(
             epoch = len(training.epochs) + 1
 
             # one pass over the log
-            with stopwatch() as watch, same_loops(training.loops):
+            with stopwatch() as watch, same_loops(training.loops, state.name):
                 loss = train_epoch(model, optimizer, log, seed, epoch)
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds

@@ -154,6 +154,11 @@ class TrainingState:
         if self.folder is not None and not keep_state and distributed.process_rank() == 0:
             (self.folder / STATE_FILE).unlink(missing_ok=True)
 
+    @property
+    def name(self) -> str:
+        """The file of the state, in messages."""
+        return str(self.folder / STATE_FILE) if self.folder else "the state of the training"
+
     def resume(self) -> Training:
         """Restore the state that the folder holds; returns the training so far, which is empty without a state file.
 

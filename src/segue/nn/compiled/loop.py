@@ -22,7 +22,6 @@ from contextvars import ContextVar
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -33,12 +32,12 @@ from segue.errors import ConfigError
 logger = logging.getLogger("segue")
 
 DAMAGED = (
-    "; a file of numba's cache is damaged: delete the files *.nbi and *.nbc in "
+    "; if it worked before, a file of numba's cache may be damaged: delete the files *.nbi and *.nbc in "
     f"{Path(__file__).parent / '__pycache__'}, or where NUMBA_CACHE_DIR says"
 )
 
 _TRAINING_SIZE = ContextVar("training_size", default=0)
-_USED: ContextVar[dict[str, bool] | None] = ContextVar("used", default=None)
+_USED: ContextVar[tuple[dict[str, bool], str]] = ContextVar("used", default=({}, ""))
 _REPEATS = ContextVar("repeats", default=1)
 
 
@@ -53,16 +52,17 @@ def training_size(events: int) -> Iterator[None]:
 
 
 @contextmanager
-def same_loops(used: dict[str, bool]) -> Iterator[None]:
+def same_loops(used: dict[str, bool], state: str = "the state of the training") -> Iterator[None]:
     """Inside the block, loops that round differently compute only what they computed before, in whatever process.
 
     Args:
         used: for the name of each loop that a training asked for, whether it was there; new ones are added.
+        state: what to delete for the training to start anew.
 
     Raises:
         ConfigError: inside the block, where a loop is there and was not, or was there and is not.
     """
-    token = _USED.set(used)
+    token = _USED.set((used, state))
     try:
         yield
     finally:
@@ -82,6 +82,10 @@ def repeated_work(times: int) -> Iterator[None]:
 def overrides(model: object, owner: type, *names: str) -> bool:
     """Whether the class of `model` has another version of one of these methods of `owner`, which a loop would skip."""
     return any(getattr(type(model), name) is not getattr(owner, name) for name in names)
+
+
+class NoCompiler(RuntimeError):
+    """numba is there, but is told to compile nothing."""
 
 
 class CompiledLoop:
@@ -124,14 +128,14 @@ class CompiledLoop:
 
     def _as_before(self, loop: Callable[..., Any] | None) -> Callable[..., Any] | None:
         """`loop`, after a check that an interrupted training goes on as it began: see `same_loops`."""
-        used, is_there = _USED.get(), loop is not None
-        if used is None or self.exact or used.setdefault(self.name, is_there) == is_there:
+        (used, state), is_there = _USED.get(), loop is not None
+        if not state or self.exact or used.setdefault(self.name, is_there) == is_there:
             return loop
         began, goes_on = ("without", "with") if is_there else ("with", "without")
-        remedy = "uninstall it" if is_there else "install it again"
+        remedy = "uninstall it" if is_there else "install it again, or mend what a warning says of it"
         raise ConfigError(
             f"the interrupted training began {began} the extra fast (numba) and would go on {goes_on} it, which rounds "
-            f"differently: {remedy}, or delete the state of the training to start anew"
+            f"differently: {remedy}, or delete {state} to start anew"
         )
 
     @contextmanager
@@ -171,7 +175,7 @@ class CompiledLoop:
         loaded: Callable[..., Any] = getattr(import_module(self.module), self.name)
         numba = sys.modules.get("numba")
         if numba is not None and numba.config.DISABLE_JIT:
-            raise RuntimeError("NUMBA_DISABLE_JIT is set, so that nothing would be compiled")
+            raise NoCompiler("NUMBA_DISABLE_JIT is set, so that nothing would be compiled")
         return loaded
 
     def _of(self, dtype: torch.dtype) -> Callable[..., Any] | None:
@@ -188,6 +192,6 @@ class CompiledLoop:
         except Exception as error:  # numba refuses this NumPy, finds no folder for its cache, ...
             if not (isinstance(error, ModuleNotFoundError) and error.name == "numba"):
                 results = "the same results" if self.exact else "results that are the same but for rounding"
-                why = f"{error}{DAMAGED}" if isinstance(error, (EOFError, UnpicklingError)) else error
+                why = " ".join(str(error).split()) + ("" if isinstance(error, (ImportError, NoCompiler)) else DAMAGED)
                 logger.warning("the extra fast does not work here: slower, with %s (%s)", results, why)
             return None
