@@ -17,7 +17,7 @@ from segue.data.item_features import feature_ids
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
-from segue.models.ratings.iarn.gated_rnn import BETA, run_gated
+from segue.models.ratings.iarn.gated_rnn import run_gated
 from segue.models.ratings.iarn.model import IARN
 from segue.nn.rmsprop import RMSprop
 
@@ -42,32 +42,6 @@ def test_parameter_counts_equal_the_authors_program(dim: int, count: int) -> Non
     assert (
         sum(p.numel() for network in (tagm.user_network, tagm.item_network) for p in network.parameters()) == expected
     )
-
-
-@pytest.mark.parametrize("activation", ["relu", "softplus"])
-def test_gated_rnn_states_and_gradients_equal_a_plain_loop(activation: Any) -> None:
-    torch.manual_seed(1)
-    inputs, gate, weight = torch.randn(5, 3, 4).double(), torch.rand(5, 3).double(), torch.randn(4, 4).double()
-    gate[:2, 0] = 0  # padding
-    grad_output = torch.randn(5, 3, 4).double()
-
-    def plain_loop(inputs: Any, gate: Any, weight: Any) -> Any:
-        state, states = torch.zeros(3, 4).double(), []
-        for x, a in zip(inputs, gate, strict=True):
-            candidate = x + state @ weight.T
-            candidate = candidate.relu() if activation == "relu" else torch.nn.functional.softplus(candidate, BETA)
-            state = (1 - a[:, None]) * state + a[:, None] * candidate
-            states.append(state)
-        return torch.stack(states)
-
-    results = []
-    for run in (run_gated, plain_loop):
-        arguments = [t.clone().requires_grad_() for t in (inputs, gate, weight)]
-        states = run(*arguments, *([activation] if run is run_gated else []))
-        (states * grad_output).sum().backward()
-        results.append([states.detach(), *(t.grad for t in arguments)])
-    for actual, expected in zip(*results, strict=True):
-        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
 def test_softplus_is_computed_in_full_where_that_of_torch_is_linear() -> None:
