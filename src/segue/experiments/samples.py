@@ -88,8 +88,8 @@ class Samples:
         if last.peak_mb is None or len(self.taken) < 2 or size <= last.size:
             return last.peak_mb
         before = self.taken[-2]
-        slope = (last.peak_mb - (before.peak_mb or 0)) / max(last.size - before.size, 1)
-        return round(last.peak_mb + max(0.0, slope) * (size - last.size))
+        mb_of_one = (last.peak_mb - (before.peak_mb or 0)) / max(last.size - before.size, 1)
+        return round(last.peak_mb + max(0.0, mb_of_one) * (size - last.size))
 
 
 def take_samples(work: Callable[[int], object], size: Callable[[int], int], num_users: int, limit: float) -> Samples:

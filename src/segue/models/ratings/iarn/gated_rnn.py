@@ -34,6 +34,7 @@ def run_gated(
         weight: W.
         activation: g.
     """
+    # a written-out gradient takes an eighth off a training pass on MovieLens 100K: too little for its sixty lines
     state, states = inputs.new_zeros(inputs.shape[1:]), []
     for x, a in zip(inputs, gate.unsqueeze(2), strict=True):  # (B, h), (B, 1)
         candidate = torch.addmm(x, state, weight.T)
