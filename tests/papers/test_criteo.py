@@ -164,7 +164,9 @@ def test_figure_3_is_of_each_step_alone_and_relative_to_the_best_baseline(
 
 def test_parameter_counts_agree_with_the_published_ones(tmp_path: Path) -> None:
     table = criteo_table2_params.reproduce(runs=RunCache(tmp_path))
-    assert {row.verdict for row in table.rows} == {"agrees"}
+    rows = table.as_dict()["rows"]
+    apart = [(row["method"], row["metric"], row["verdict"]) for row in rows if row["verdict"] != "agrees"]
+    assert apart == [("CoEvent MF", "Internal, M", "above")]  # 41.68, printed as 41.6
     assert table.row("CoEvent MF", "YooChoose, M").mean == pytest.approx(2 * 37_483 * 100 / 1e6)
 
 

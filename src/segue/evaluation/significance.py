@@ -116,18 +116,22 @@ def t_test(a: Floats, b: Floats, users: Ids | None = None) -> float:
     counts once (Liang and Zeger 1986), and the degrees of freedom are the number of users less one.
     """
     difference = _paired(a, b)
-    mean = float(difference.mean())
-    total, size = _by_user(difference, users)
-    n = len(total)
-    require(n >= 2, "a t test needs at least 2 instances (users, if a user has several); found 1")
-    deviation = total - mean * size
-    error = math.sqrt(n / (n - 1) * float(deviation @ deviation)) / len(difference)
+    mean, (error, n) = float(difference.mean()), _error_of_mean(difference, users)
     # if all differences are the same number, their spread is only rounding error
     if error <= 1e-15 * abs(mean):
         return 1.0 if mean == 0 else 0.0
     from scipy.special import stdtr  # not at the top: a service that starts makes no tests
 
     return float(2 * stdtr(n - 1, -abs(mean) / error))
+
+
+def mean_error(values: Floats, users: Ids | None = None) -> float:
+    """The standard error of a mean; with `users` (C,) that of a mean of clusters, as in `t_test`.
+
+    Raises:
+        ConfigError: values of fewer than two users.
+    """
+    return _error_of_mean(_finite(values), users)[0]
 
 
 def wilcoxon(a: Floats, b: Floats, users: Ids | None = None) -> float:
@@ -265,6 +269,15 @@ def _finite(values: Floats) -> Floats:
     if len(bad):
         raise ConfigError(f"{len(bad)} of {len(values)} values are not numbers, the first at instance {bad[0]}")
     return values
+
+
+def _error_of_mean(values: Floats, users: Ids | None) -> tuple[float, int]:
+    """The standard error of the mean, and the number of users; without `users`, each instance has its own."""
+    total, size = _by_user(values, users)
+    n = len(total)
+    require(n >= 2, "a standard error needs at least 2 instances (users, if a user has several); found 1")
+    deviation = total - float(values.mean()) * size
+    return math.sqrt(n / (n - 1) * float(deviation @ deviation)) / len(values), n
 
 
 def _paired(a: Floats, b: Floats) -> Floats:

@@ -7,7 +7,6 @@ users      17,052          17,052            52,406      the log of Amazon Books
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from segue.data.datasets import catalog
 from segue.data.datasets.download import NotFound
@@ -57,8 +56,7 @@ def size_rows(
         for figure, number in figures.items():
             by_log = dict(zip(titles, printed.get(figure, ()), strict=False))
             others = {f"{other} published": value for other, value in by_log.items() if other not in counts}
-            row = Row(method=figure, metric=title, measured=(float(number),), published=by_log.get(title))
-            rows.append(replace(row, other_logs=others))
+            rows.append(Row.counted(figure, title, number, published=by_log.get(title), other_logs=others))
     return rows
 
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from segue.data.log import Floats, Log
 from segue.errors import TrainingError
+from segue.evaluation.significance import mean_error
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.papers.printed import AS_PRINTED, Comparison, OneOf, Printed, compare_with_paper, grid
 from segue.papers.reproduction import COSTS, Row
 from segue.papers.run_cache import EpochSelection, Run, RunCache
+from segue.papers.verdict import figure_interval
 from segue.reporting.console import say
 from segue.resource_usage import largest, total
 
@@ -63,6 +65,11 @@ class Method:
         if not model.trained_by_gradient:
             return 0
         return int(model.configure(dict(experiment.settings), experiment.preset).epochs)
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether another seed could give another figure."""
+        return find(self.experiment.model).depends_on_seed
 
     @property
     def comparison(self) -> Comparison | None:
@@ -138,6 +145,11 @@ class BlendedMethod:
     parts: tuple[Method, Method]
     published: Mapping[str, float] = field(default_factory=dict)
     other_logs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether another seed could give another figure."""
+        return any(part.depends_on_seed for part in self.parts)
 
     def run(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> MethodResult:
         """Train both methods and choose the weight; with `epochs`, train for at most that many epochs."""
@@ -231,17 +243,29 @@ class MethodResult:
 
     def row(self, metric: str, instances: Any = slice(None)) -> Row:
         """The measured and the published figure of a metric; measured on a subset of the evaluation instances."""
+        measured = tuple(
+            run.predictions.task.aggregate(float(measure(run.predictions, metric)[instances].mean()), metric)
+            for run in self.runs
+        )
+        error = self._error(metric, instances)
         return Row(
             method=self.method.name,
             metric=metric,
-            measured=tuple(
-                run.predictions.task.aggregate(float(measure(run.predictions, metric)[instances].mean()), metric)
-                for run in self.runs
-            ),
+            measured=measured,
+            interval=figure_interval(measured, error, depends_on_seed=self.method.depends_on_seed),
             published=self.method.published.get(metric),
-            lower_is_better=self.runs[0].predictions.task.lower_is_better(metric),
             other_logs=self.method.other_logs,
         )
+
+    def _error(self, metric: str, instances: Any) -> float | None:
+        """The standard error of a figure over the users; None for a single user."""
+        predictions = self.runs[0].predictions
+        values, users = self.values(metric)[instances], predictions.users(metric)[instances]
+        if len(np.unique(users)) < 2:
+            return None
+        mean, error = float(values.mean()), mean_error(values, users)
+        low, high = (predictions.task.aggregate(max(mean + e, 0.0), metric) for e in (-error, error))
+        return (high - low) / 2
 
     @property
     def costs(self) -> dict[str, float]:
@@ -260,7 +284,7 @@ class MethodResult:
     def cost_rows(self, part: str) -> list[Row]:
         """The costs as rows of a part of a table."""
         return [
-            Row(method=self.method.name, metric=COSTS[key], measured=(cost,), lower_is_better=True, part=part)
+            Row(method=self.method.name, metric=COSTS[key], measured=(cost,), part=part)
             for key, cost in self.costs.items()
         ]
 

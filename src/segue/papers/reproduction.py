@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segue.errors import DataError
 from segue.io import reason
+from segue.papers.verdict import Interval, verdicts
 from segue.reporting import charts as plots
 from segue.reporting.chart_files import save_charts
 from segue.reporting.html import write_page
@@ -44,9 +45,9 @@ class Row:
         method: as the paper calls it.
         metric: such as "recall@10".
         measured: one value per seed.
+        interval: of one more training, see `segue.papers.verdict`; None if one seed was trained, or for what is no mean
+            over users.
         published: the figure in the paper; None if the paper does not report the method.
-        tolerance: relative difference up to which the measured mean agrees with the published figure.
-        lower_is_better: whether smaller values are better, as for seconds and errors.
         stars: significance marks of a test against the best baseline, as papers print them.
         other_logs: figures that the paper reports for other logs, by column.
         part: the title of the sub-table, such as the name of a log; empty if there is only one table.
@@ -55,9 +56,8 @@ class Row:
     method: str
     metric: str
     measured: tuple[float, ...]
+    interval: Interval | None = None
     published: float | None = None
-    tolerance: float = 0.05
-    lower_is_better: bool = False
     stars: str = ""
     other_logs: Mapping[str, float] = field(default_factory=dict)
     part: str = ""
@@ -67,14 +67,10 @@ class Row:
         """The mean over seeds."""
         return sum(self.measured) / len(self.measured)
 
-    @property
-    def verdict(self) -> str:
-        """The measured mean against the published figure: "better", "agrees", "worse", or "no figure"."""
-        if self.published is None:
-            return "no figure"
-        gain = self.mean / self.published - 1
-        gain = -gain if self.lower_is_better else gain
-        return "better" if gain >= self.tolerance else "agrees" if gain >= -self.tolerance else "worse"
+    @classmethod
+    def counted(cls, method: str, metric: str, number: float, **more: Any) -> Row:
+        """The row of a number that is counted, so that nothing is left to chance."""
+        return cls(method=method, metric=metric, measured=(float(number),), interval=(float(number),) * 2, **more)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -83,9 +79,8 @@ class Row:
             "metric": self.metric,
             "measured": self.mean,
             "seeds": list(self.measured),
+            "interval": None if self.interval is None else list(self.interval),
             "published": self.published,
-            "tolerance": self.tolerance,
-            "verdict": self.verdict,
             "stars": self.stars,
             "other_logs": dict(self.other_logs),
             "part": self.part,
@@ -150,9 +145,10 @@ class Reproduction:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
+        rows = [row.as_dict() for row in self.rows]
         return {
             "title": self.title,
-            "rows": [row.as_dict() for row in self.rows],
+            "rows": [{**row, "verdict": word} for row, word in zip(rows, verdicts(rows), strict=True)],
             "notes": list(self.notes),
             **({"departures": [dict(entry) for entry in self.departures]} if self.departures else {}),
             "pictures": [picture.as_dict() for picture in self.pictures],

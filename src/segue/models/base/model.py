@@ -67,6 +67,7 @@ class Model(nn.Module, ABC):
         training_cost: "low", "medium" or "high" among the models that are fitted in one step, or among those that are
             trained in epochs. `segue compare` begins with the cheap ones.
         trained_by_gradient: True if the model is trained in epochs; False if it has `fit`.
+        depends_on_seed: whether another seed gives another model, because it begins at random or draws examples.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
         skips_padding: where in a history padding is no item: on the "left" alone; "inside", which is anywhere before
@@ -90,6 +91,7 @@ class Model(nn.Module, ABC):
     task: ClassVar[str] = "ranking"
     training_cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
     trained_by_gradient: ClassVar[bool] = False
+    depends_on_seed: ClassVar[bool] = True
     scores_pairs: ClassVar[bool] = False
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"

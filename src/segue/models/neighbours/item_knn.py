@@ -70,6 +70,7 @@ class ItemKNN(DirectModel):
     """Recommends items that are similar to the last items of the history."""
 
     name = "item-knn"
+    depends_on_seed = False
     Config = ItemKNNConfig
     config: ItemKNNConfig
     presets: ClassVar = {

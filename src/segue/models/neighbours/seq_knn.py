@@ -84,6 +84,7 @@ class SeqKNN(DirectModel):
     """Recommends items that tend to follow the last items of the history."""
 
     name = "seq-knn"
+    depends_on_seed = False
     Config = SeqKNNConfig
     config: SeqKNNConfig
     presets: ClassVar = {

@@ -94,6 +94,7 @@ class VSKNN(DirectModel):
     """Recommends items of the training sessions that are most similar to the current one."""
 
     name = "vs-knn"
+    depends_on_seed = False
     Config = VSKNNConfig
     config: VSKNNConfig
     presets: ClassVar = {

@@ -19,6 +19,7 @@ class Pop(DirectModel):
 
     name = "pop"
     training_cost = "low"
+    depends_on_seed = False
     Config = Config
     window = 0
     count: Tensor

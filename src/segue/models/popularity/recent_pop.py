@@ -37,6 +37,7 @@ class RecentPop(DirectModel):
 
     name = "recent-pop"
     training_cost = "low"
+    depends_on_seed = False
     Config = RecentPopConfig
     config: RecentPopConfig
     space: ClassVar[Space] = {"recent_share": LogUniform(0.002, 0.5)}

@@ -37,6 +37,7 @@ class SPop(DirectModel):
 
     name = "s-pop"
     training_cost = "low"
+    depends_on_seed = False
     Config = SPopConfig
     config: SPopConfig
     presets: ClassVar = {"gru4rec": {"top_n": 100}}

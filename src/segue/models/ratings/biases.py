@@ -44,6 +44,7 @@ class Biases(DotProductRating, DirectModel):
     """
 
     name = "biases"
+    depends_on_seed = False
     Config: ClassVar[type[Config]] = BiasesConfig
     space: ClassVar[Space] = {"l2_user": LogUniform(0.5, 50.0), "l2_item": LogUniform(0.5, 50.0)}
     window = 0

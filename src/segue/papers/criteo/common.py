@@ -13,18 +13,22 @@ departs from the study.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.significance import Uplift, uplift
+from segue.evaluation.significance import uplift
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.papers.criteo.printed import PRINTED
 from segue.papers.departures import departures
 from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_methods
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
+from segue.papers.verdict import figure_interval
 
 LOG = "yoochoose-64"
 TITLE = "YooChoose 1/64"
@@ -120,34 +124,43 @@ def best_baseline(results: Sequence[MethodResult], metric: str = NEXT_ITEM) -> M
     )
 
 
-def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: Any = slice(None)) -> Uplift:
-    """The uplift of a metric over a baseline, with an interval bootstrapped over sessions.
+@dataclass(frozen=True)
+class MeasuredUplift:
+    """Uplifts over a baseline, in percent.
 
-    It is measured on a subset of the evaluation instances.
+    Attributes:
+        by_seed: the uplift of each seed; the baseline is averaged over its seeds.
+        half_width: of the 95% interval of their mean, bootstrapped over sessions.
     """
-    values, base_values = result.values(metric), base.values(metric)
-    return uplift(values[instances], base_values[instances], result.runs[0].predictions.user[instances])
+
+    by_seed: tuple[float, ...]
+    half_width: float
 
 
-def uplift_rows(result: MethodResult, measured: Uplift, name: str, published: tuple[float, float] | None) -> list[Row]:
+def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: Any = slice(None)) -> MeasuredUplift:
+    """The uplift of a metric over a baseline, measured on a subset of the evaluation instances."""
+    values, base_values = result.values(metric)[instances], base.values(metric)[instances]
+    over_sessions = uplift(values, base_values, result.runs[0].predictions.user[instances])
+    means = [measure(run.predictions, metric)[instances].mean() for run in result.runs]
+    by_seed = tuple(100 * (float(mean / base_values.mean()) - 1) for mean in means)
+    return MeasuredUplift(by_seed, (over_sessions.high - over_sessions.low) / 2)
+
+
+def uplift_rows(
+    result: MethodResult, measured: MeasuredUplift, name: str, published: tuple[float, float] | None
+) -> list[Row]:
     """Rows of an uplift and of half the width of its interval, in percent, with the published figures."""
-    half_width = (measured.high - measured.low) / 2
-    uplift_figure, half_width_figure = published or (None, None)
+    error = measured.half_width / NormalDist().inv_cdf(0.975)
+    figure, half_width = published or (None, None)
     return [
         Row(
             method=result.method.name,
             metric=f"{name}, %",
-            measured=(measured.percent,),
-            published=uplift_figure,
-            tolerance=1.0,
+            measured=measured.by_seed,
+            interval=figure_interval(measured.by_seed, error, depends_on_seed=True),
+            published=figure,
         ),
-        Row(
-            method=result.method.name,
-            metric=f"± {name}",
-            measured=(half_width,),
-            published=half_width_figure,
-            tolerance=1.0,
-        ),
+        Row(method=result.method.name, metric=f"± {name}", measured=(measured.half_width,), published=half_width),
     ]
 
 

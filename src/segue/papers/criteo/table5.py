@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from segue.papers.criteo.common import (
     LOG,
@@ -50,11 +51,8 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             continue
         counts.append(f"{low}–{high}: {int(instances.sum()):,}")
         for result in shown:
-            mean = float(result.values(NEXT_ITEM)[instances].mean())
-            figure = BEST_BASELINE[index] if result is base else None
-            rows.append(
-                Row(method=result.method.name, metric=f"recall@20, {low}–{high}", measured=(mean,), published=figure)
-            )
+            row, figure = result.row(NEXT_ITEM, instances), BEST_BASELINE[index] if result is base else None
+            rows.append(replace(row, metric=f"recall@20, {low}–{high}", published=figure))
         for result in shown:
             if result is not base:
                 uplift = uplift_of(result, base, NEXT_ITEM, instances)

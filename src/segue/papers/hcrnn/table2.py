@@ -71,14 +71,6 @@ def _rows(title: str, log: Log, *, missing: set[str]) -> list[Row]:
     for (figure, published), number in zip(METHODS.items(), measured, strict=True):
         by_log = dict(zip(_LOGS, published, strict=True))
         other_logs = {f"{other} published": by_log[other] for other in missing}
-        rows.append(
-            Row(
-                method=figure,
-                metric=title,
-                measured=(float(number),),
-                published=by_log[title],
-                other_logs=other_logs,
-            )
-        )
+        rows.append(Row.counted(figure, title, number, published=by_log[title], other_logs=other_logs))
     whole = {"whole sequences": log.num_users, "events": len(log)}
-    return [*rows, *(Row(method=name, metric=title, measured=(float(number),)) for name, number in whole.items())]
+    return [*rows, *(Row.counted(name, title, number) for name, number in whole.items())]
