@@ -55,6 +55,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "item-knn": "segue.models.neighbours.item_knn:ItemKNN",
     "seq-knn": "segue.models.neighbours.seq_knn:SeqKNN",
     "vs-knn": "segue.models.neighbours.vs_knn:VSKNN",
+    "ease": "segue.models.linear.ease:EASE",
     "bprmf": "segue.models.factorization.bprmf:BPRMF",
     "neumf": "segue.models.factorization.neumf:NeuMF",
     "item2vec": "segue.models.factorization.item2vec:Item2Vec",

@@ -1,0 +1,123 @@
+"""`LinearModel`: base class of models whose scores are linear in the items of the history.
+
+    score(j) = sum over the last `window` items i of the history, newest first (r = 0, 1, ...), of
+               position_decay^r  B_ij
+
+A subclass computes the weights B in closed form. They are dense, so that they are limited to the `max_items` most
+popular items; all other items score 0.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.config import Config, Field
+from segue.data.log import Floats, Ids, Log, distinct
+from segue.models.base.model import DirectModel, Sizes
+from segue.models.base.search_space import LogUniform, Space, Uniform
+from segue.nn.buffers import require_ids
+
+logger = logging.getLogger("segue")
+
+LINEAR_SPACE: Space = {"l2": LogUniform(10.0, 5000.0), "position_decay": Uniform(0.4, 1.0)}
+
+
+class LinearConfig(Config):
+    """Settings of all linear models."""
+
+    l2: float = Field(500.0, gt=0, description="Weight of the L2 penalty on the item-item weights.")
+    window: int | None = Field(50, ge=1, description="Number of most recent items that are scored; none takes all.")
+    position_decay: float = Field(
+        0.8, gt=0, le=1, description="Weight of an item of the history relative to the next newer one."
+    )
+    max_items: int = Field(
+        10_000,
+        ge=1,
+        description=(
+            "Number of most popular items that have weights; all others score 0. With n items the model has n^2 "
+            "numbers, and fitting it takes 30 n^2 bytes and time that grows with n^3."
+        ),
+    )
+
+
+class LinearModel(DirectModel):
+    """Base class of models with a dense matrix of item-item weights.
+
+    Attributes:
+        place: the row and the column of each item in the weights; 0 for items without any.
+        weight: B, with zeros in row 0 and column 0; n is the number of items with weights.
+    """
+
+    config: LinearConfig
+    skips_padding = "anywhere"
+    additive = "sum"
+    item_similarity = "the weight of the item in the score of the other"
+    place: Tensor
+    weight: Tensor
+
+    def __init__(self, config: LinearConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.window = config.window
+        count = min(config.max_items, sizes.num_items) + 1
+        self.register_buffer("place", torch.zeros(sizes.num_items + 1, dtype=torch.int64))
+        self.register_buffer("weight", torch.zeros(count, count))
+
+    @abstractmethod
+    def item_weights(self, log: Log, place: Ids) -> Floats:
+        """B, (n, n), from a log.
+
+        Args:
+            log: the training log.
+            place: (I + 1,) the number of each item among those with weights, from 1; 0 for items without.
+        """
+
+    def fit(self, log: Log) -> None:
+        """Compute the weights of the most popular items, of equally popular ones those with the lower ids."""
+        place = np.zeros(log.num_items + 1, np.int64)
+        popular = np.argsort(-log.counts()[1:], kind="stable")[: len(self.weight) - 1] + 1
+        place[np.sort(popular)] = np.arange(1, len(popular) + 1)
+        if len(popular) < log.num_items:
+            left_out = log.counts()[place == 0].sum() / max(len(log), 1)
+            logger.warning(
+                "%s: %s of %s items have weights, as max_items says; the others, with %.1f%% of the events, score 0",
+                *(self.name, f"{len(popular):,}", f"{log.num_items:,}", 100 * left_out),
+            )
+        self.place.copy_(torch.from_numpy(place))
+        self.weight[1:, 1:] = torch.from_numpy(self.item_weights(log, place)).to(self.weight)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded places are outside the weights."""
+        require_ids(self.place, len(self.weight) - 1, "places of items")
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        history = batch.history if self.window is None else batch.last_items(self.window)
+        age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
+        weight = (self.config.position_decay ** age.to(self.weight)).expand(history.shape)
+        scores = nn.functional.embedding_bag(self.place[history], self.weight, per_sample_weights=weight, mode="sum")
+        place = self.place if items is None else self.place[items]
+        scores = scores.index_select(1, place)
+        scores[:, slice(0, 1) if items is None else items == 0] = -torch.inf
+        return scores
+
+    def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
+        similarities = self.weight[self.place[items]].index_select(1, self.place)
+        similarities[:, self.place == 0] = -torch.inf
+        return similarities
+
+
+def user_item_matrix(log: Log, place: Ids) -> sp.csr_array:
+    """X, (U, n): 1 where a user has an item; `place` is that of `LinearModel.item_weights`."""
+    user, item = log.events()
+    span = int(place.max(initial=0)) + 1
+    keys = distinct(user * span + place[item])
+    keys = keys[keys % span > 0]
+    ones = np.ones(len(keys))
+    return sp.csr_array((ones, (keys // span - 1, keys % span - 1)), shape=(log.num_users, span - 1))
