@@ -36,6 +36,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from segue.nn.softplus import softplus
+
 TINY = 1e-24
 
 
@@ -95,7 +97,7 @@ def sampled_cross_entropy(
 ) -> Float[Tensor, "*n"]:
     """Cross-entropy of the target among its negatives, whose scores are already corrected by log n_j."""
     others = negative.masked_fill(~mask, torch.finfo(negative.dtype).min).logsumexp(-1)
-    return nn.functional.softplus(others - positive)
+    return softplus(others - positive)
 
 
 def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:

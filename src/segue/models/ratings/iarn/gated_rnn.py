@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+
+from segue.nn.softplus import softplus
 
 StateActivation = Literal["relu", "softplus"]
 BETA = 5.0  # of the softplus
-LINEAR = 40  # beyond this it is linear to the last bit; torch's limit is 20, where it is off by 4e-10
 
 
 def run_gated(
@@ -45,7 +45,7 @@ def run_gated(
 
 def _activate(values: Tensor, activation: StateActivation) -> Tensor:
     """g(y)."""
-    return values.relu() if activation == "relu" else softplus(values, BETA, LINEAR)
+    return values.relu() if activation == "relu" else softplus(values, BETA)
 
 
 class GatedRNN(nn.Module):

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.nn.dropout import dropout
+from segue.nn.softplus import softplus
 
 SigmaParametrization = Literal["log", "softplus"]
 
@@ -57,7 +58,7 @@ class TopicPosterior(nn.Module):
         if self.kind == "log":
             deviation, log_deviation = output.exp(), output
         else:
-            deviation = nn.functional.softplus(output) + 1e-6
+            deviation = softplus(output) + 1e-6
             log_deviation = (deviation.square() + 1e-8).log() / 2
         divergence = ((mean.square() + deviation.square() - 1) / 2 - log_deviation).sum(1)
         return Posterior(mean, deviation, divergence)
