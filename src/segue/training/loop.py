@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from segue import distributed
@@ -30,6 +31,7 @@ from segue.reporting.console import progress, say
 from segue.reporting.numbers import metric_text, validation_figure
 from segue.resource_usage import PeakMemory, largest, stopwatch
 from segue.training.budget import TimeBudget
+from segue.training.divergence import LossWatch
 from segue.training.state import Epoch, Training, TrainingState, in_use, run_identity
 
 Validate = Callable[[Model], float]
@@ -148,6 +150,7 @@ def _train(
 ) -> Training:
     """The loop over epochs; the arguments are those of `fit`."""
     training, budget = state.resume(), schedule.budget
+    loss_watch = LossWatch(model, training.epochs[0].loss if training.epochs else None)
     keep_freed_memory()
     with (
         PeakMemory() as memory,
@@ -168,7 +171,7 @@ def _train(
 
             # one pass over the log
             with stopwatch() as watch, same_loops(training.loops, state.name):
-                loss = train_epoch(model, optimizer, log, seed, epoch)
+                loss = loss_watch.mean(epoch, train_epoch(model, optimizer, log, seed, epoch))
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds
             if budget:
@@ -213,14 +216,14 @@ def _validate(validate: Validate, model: Model, budget: TimeBudget | None) -> tu
     return metric, stop
 
 
-def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int, epoch: int) -> float:
+def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int, epoch: int) -> Float[Tensor, "n"]:
     """Train for one pass over `log`; all random numbers come from `seed` and `epoch`.
 
     Returns:
-        The loss of a target, averaged over each batch, then over the batches.
+        The mean loss of a target in each of the n batches.
 
     Raises:
-        TrainingError: the loss is not finite, or the log has no training example.
+        TrainingError: the log has no training example.
     """
     model.train()
     with torch.random.fork_rng(devices=[]):
@@ -231,13 +234,7 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
             losses = own_epoch(log, rng) if own_epoch else _train_batches(model, optimizer, log, rng)
     if len(losses) == 0:
         raise nothing_to_train_on(model, log)
-    if not losses.isfinite().all():
-        first = int((~losses.isfinite()).nonzero()[0]) + 1
-        raise TrainingError(
-            f"{model.name}: the loss is not finite from batch {first} of epoch {epoch} on; "
-            f"try a smaller lr (now {model.config.lr:g})"
-        )
-    return float(losses.double().mean())
+    return losses
 
 
 def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np.random.Generator) -> Tensor:
