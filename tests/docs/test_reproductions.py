@@ -14,6 +14,7 @@ import pytest
 
 from segue.data.datasets import catalog
 from segue.errors import DataError
+from segue.evaluation.significance import holm
 from segue.models.registry import find
 from segue.papers import TABLES
 from segue.papers.criteo import common as criteo_paper
@@ -133,6 +134,15 @@ def test_words_follow_from_intervals_and_never_from_one_seed(path: Path) -> None
             is_counted = row["interval"] is not None and row["interval"][0] == row["interval"][1]
             assert is_counted == (path.stem in COUNTED), row
             assert is_counted or row["verdict"] in (ONE_SEED, NO_FIGURE), row
+
+
+@files
+def test_p_values_are_corrected_for_all_tests_of_the_table(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    tests = content.get("tests", [])
+    assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+    for note in content["notes"]:
+        assert len(re.findall(r"\bp = ", note)) == len(re.findall(r"\bp = \S+ after correction", note)), note
 
 
 @files

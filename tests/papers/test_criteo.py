@@ -101,9 +101,9 @@ def test_published_uplifts_agree_with_published_recall() -> None:
 def test_the_order_of_methods_is_checked() -> None:
     means = {"POP": 0.1, "Item-KNN": 0.2, "CoEvent MF": 0.3, "GRU": 0.4, "GRU + RE": 0.6, "GRU + LN": 0.5}
     means |= {"GRU + RE + LN": 0.7, "Stacked GRU + RE + LN": 0.8}
-    assert criteo_table4._check_order(means).endswith(" holds")
+    assert criteo_table4._check_order(means).endswith(" is kept")
     assert criteo_table4._check_order({**means, "GRU": 0.25}).endswith(
-        "does not hold: GRU (0.2500) is below CoEvent MF (0.3000)"
+        "is not kept: GRU (0.2500) is below CoEvent MF (0.3000)"
     )
 
 

@@ -17,12 +17,12 @@ from segue.data.log import Log
 from segue.data.synthetic import from_sequences
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
-from segue.evaluation.significance import stars, t_test
+from segue.evaluation.significance import holm, stars, t_test
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, PROTOCOL, MethodSpec
-from segue.papers.hcrnn.table3 import AUTHORS_SPLIT, CLEAN, MOVIELENS, WITHOUT_LEAK, TableSection
+from segue.papers.hcrnn.table3 import AUTHORS_SPLIT, CLEAN, MOVIELENS, WITHOUT_LEAK, TableSection, _marks
 from segue.papers.methods import Method
 from segue.papers.reproduction import Reproduction, part_tables
 from segue.papers.run_cache import RunCache
@@ -97,7 +97,12 @@ def test_clean_instances_are_of_sequences_that_share_no_event_with_training(made
 def test_the_best_variant_is_tested_against_narm_the_best_baseline_and_the_best_extra_baseline(
     made: Reproduction,
 ) -> None:
-    for test in made.details["tests"]:
+    tests = made.details["tests"]
+    assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+    for test in tests:
+        if test["kind"] == "baseline":
+            shown = made.row(BEST_VARIANT, test["metric"], test["part"]).stars
+            assert len(shown) == len(stars(test["p_holm"]))
         rows = [row for row in made.rows if (row.metric, row.part) == (test["metric"], test["part"])]
         results = {row.method: row.mean for row in rows if row.method in METHOD_SPECS}
         assert test["difference"] == pytest.approx(results[BEST_VARIANT] - results[test["against"]])
@@ -122,10 +127,11 @@ def test_marks_are_of_a_test_by_sequence_over_the_instances_of_the_part(gap: flo
 
     inside = users < 30
     part = TableSection(title="", results=[result(n) for n in METHOD_SPECS], instances=inside, is_papers_log=False)
+    shown = set()
     for test in part.tests():
         one, other = values[BEST_VARIANT][inside], values[test["against"]][inside]
         assert test["p"] == t_test(one, other, users[inside])
-        marks = stars(test["p"])
-        assert test["stars"] == (marks if one.mean() > other.mean() else marks.replace("*", "▾"))
-    shown = {test["stars"] for test in part.tests()}
+        marks = _marks({**test, "p_holm": 0.02})
+        assert marks == ("*" if one.mean() > other.mean() else "▾")
+        shown.add(_marks({**test, "p_holm": test["p"]}))
     assert any("*" in text for text in shown) if gap > 0 else any("▾" in text for text in shown)

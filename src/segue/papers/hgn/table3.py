@@ -13,6 +13,7 @@ from typing import Any
 
 from segue.evaluation.significance import best, stars, t_test
 from segue.experiments.experiment import Experiment
+from segue.papers.differences import correct_together
 from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, gradient_experiment, make_table, run_all
 from segue.papers.hgn.printed import PRINTED
 from segue.papers.methods import SEEDS, Method, MethodResult
@@ -171,12 +172,13 @@ def table_with_tests(
         notes: on the log.
         more: of `make_table`.
     """
-    tests = [test for metric in METRICS for test in _tests(results, metric)]
+    tests = correct_together(test for metric in METRICS for test in _tests(results, metric))
     all_notes = [
         *notes,
         "Stars: HGN is better than the best of the paper's baselines; one, two or three for p < .05, .01, .001 (paired "
-        "t-test over the evaluation instances, values averaged over seeds); ▾ in place of stars if it is worse. The "
-        f"paper prints {printed_stars} in both columns.",
+        f"t-test over the evaluation instances, values averaged over seeds, corrected for the {len(tests)} tests of "
+        "the table by Holm's method); ▾ in place of stars if it is worse. A test with a method of one seed is of that "
+        f"training. The paper prints {printed_stars} in both columns.",
         *(_sentence(test) for test in tests),
         "HGN is trained with the paper's loss, and again with a sampled softmax. The other networks have the loss that "
         "was best on validation.",
@@ -204,7 +206,7 @@ def _tests(results: Sequence[MethodResult], metric: str) -> list[dict[str, Any]]
 
 
 def _marks(test: Mapping[str, Any]) -> str:
-    return stars(test["p"]).replace("*", "*" if test["difference"] >= 0 else "▾")
+    return stars(test["p_holm"]).replace("*", "*" if test["difference"] >= 0 else "▾")
 
 
 def _sentence(test: Mapping[str, Any]) -> str:
@@ -212,5 +214,5 @@ def _sentence(test: Mapping[str, Any]) -> str:
     side = "above" if test["difference"] > 0 else "below"
     return (
         f"{test['metric']}: HGN is {abs(test['difference']):.4f} {side} {test['against']}, the best of {kind} "
-        f"(p = {test['p']:.2g})."
+        f"(p = {test['p_holm']:.2g} after correction)."
     )
