@@ -150,11 +150,13 @@ def test_training_with_the_defaults_is_stable_where_the_negatives_are_nearly_all
 
 
 def test_presets_of_the_papers() -> None:
-    """The paper of 2018: tied embeddings, sampled negatives, elu; and its author's settings for RSC15."""
+    """The authors' settings for RSC15: of 2018 with tied embeddings, sampled negatives and elu; of 2016 with TOP1."""
     plus = GRU4RecPlus.configure(preset="author")
     assert (plus.loss, plus.input_embedding, plus.activation, plus.num_negatives) == ("bpr-max", "tied", "elu", 2048)
     assert (plus.batch_size, plus.lr, plus.momentum, plus.sample_alpha, plus.bpreg) == (32, 0.2, 0.1, 0.0, 0.5)
-    assert GRU4Rec.configure(preset="paper").loss == "top1"
+    first = GRU4Rec.configure(preset="paper")
+    assert (first.loss, first.activation, first.optimizer, first.embedding_dim) == ("top1", "tanh", "adagrad", 100)
+    assert (first.batch_size, first.lr, first.momentum, first.hidden_dropout) == (50, 0.01, 0.0, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ class GRU4Rec(RecurrentModel):
     name = "gru4rec"
     Config = GRU4RecConfig
     config: GRU4RecConfig
-    presets: ClassVar = {"paper": {}}
+    presets: ClassVar = {"paper": {"lr": 0.01, "hidden_dropout": 0.5}}
     # bptt=full: an epoch takes a fraction of the time, and long histories are learnt better
     space: ClassVar[Space] = {
         "bptt": Choice("full"),

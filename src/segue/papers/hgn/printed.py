@@ -1,8 +1,8 @@
 """The settings that the HGN paper prints (sections 4 and 5.4), by method, in the words of this library.
 
 The paper takes the architectures of the other methods from their own papers; their losses, negatives and optimisers
-here are from there too. It does not say what the tested models are trained on. The authors' program trains on train and
-validation together; so do all models here.
+here are from there too. The weight lambda of (6) stands as `weight_decay`, as in the authors' program: lambda theta is
+added to the gradient of each batch. By (6) it would be 2 lambda theta, once for the whole log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from segue.papers.printed import Printed
 
-_ALL: Printed = {"embedding_dim": 50, "refit": True}
+_ALL: Printed = {"embedding_dim": 50}
 _SCORES: Printed = {"temperature": 0.0, "weight_decay": 0.0}
 _SESSIONS: Printed = {
     **_ALL,
@@ -46,7 +46,7 @@ HGN: Printed = {
     "temperature": 0.0,
 }
 PRINTED: Mapping[str, Printed] = {
-    "BPRMF": _ALL,
+    "BPRMF": {**_ALL, "item_bias": False, "optimizer": "sgd"},
     "GRU4Rec": {
         **_SESSIONS,
         "loss": "top1",
