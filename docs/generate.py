@@ -11,6 +11,7 @@
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
     <!-- estimates -->          estimates beside real runs, from benchmarks/results/estimates.json
+    <!-- papers: hgn -->        the methods of a paper beside its figures; also `words`, `tables` and `commands`
     <!-- growth -->             exponents, from benchmarks/results/growth.json
     ...
     <!-- end -->
@@ -39,12 +40,16 @@ from segue.config import Config, Setting
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.registry import MODELS, find
+from segue.papers.contents import list_tables
+from segue.papers.overview import Overview
+from segue.papers.reproduction import markdown_table
 from segue.reporting.numbers import metric_text
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|runs|renamed|options|example|service|estimates|growth)(?:: (\S+))? -->\n)"
+    r"(<!-- (settings|commands|comparison|runs|papers|renamed|options|example|service|estimates|growth)(?:: (\S+))?"
+    r" -->\n)"
     r".*?(<!-- end -->)",
     re.DOTALL,
 )
@@ -238,6 +243,13 @@ def growth_block(_: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def papers_block(name: str) -> str:
+    """A block of the page with all papers, or the names of the tables on the command line."""
+    rows = list_tables()
+    commands = [[*rows[0]], *([*row.values()] for row in rows)]
+    return markdown_table(commands, figures=False) if name == "commands" else Overview(ROOT / "results").block(name)
+
+
 def _table_lines(text: str) -> Iterator[str]:
     return itertools.takewhile(lambda line: line.startswith("|"), text.splitlines())
 
@@ -272,6 +284,7 @@ MAKERS = {
     "service": service_block,
     "estimates": estimates_block,
     "growth": growth_block,
+    "papers": papers_block,
 }
 
 

@@ -32,6 +32,9 @@ WORDS = {
     "no such device": Bad(
         "reproduce hgn-table5 --device gpu", r"--device gpu: cannot be used here \(.*take --device cpu"
     ),
+    "options without a table": Bad(
+        "reproduce --fresh", r"--fresh needs the name of a table; `segue reproduce` .*lists"
+    ),
     "unknown table": Bad("reproduce hgn-tabel3", r"no table 'hgn-tabel3', did you mean 'hgn-table3'"),
 }
 

@@ -90,6 +90,12 @@ def test_reproduce_prints_measured_and_published_values(segue, here, monkeypatch
     assert ">.1867</td>" in (here / "pages" / "toy.html").read_text()
 
 
+def test_reproduce_without_a_table_lists_them(segue, here):
+    out = done(segue("reproduce --json tables.json"))
+    assert re.search(r"hcrnn-table3 +HCRNN, Table 3 +eleven methods", out)
+    assert [row["table"] for row in json.loads((here / "tables.json").read_text())["tables"]][1] == "hgn-table3"
+
+
 def test_a_package_that_is_not_installed_is_named(segue, monkeypatch):
     for package, installed in (("torch.nn", "segue"), ("optuna.storages", "segue[tune]")):
         monkeypatch.setattr(catalog, "load_log", without(package))

@@ -142,6 +142,7 @@ def test_the_row_of_a_result_has_the_interval(tmp_path: Path) -> None:
     row = three.row("recall@10")
     values = np.mean([measure(run.predictions, "recall@10") for run in three.runs], axis=0)
     error = mean_error(values, three.runs[0].predictions.user)
+    assert row.error == pytest.approx(error)
     assert row.interval == pytest.approx(figure_interval(row.measured, error, depends_on_seed=True))
     pop = Method(name="POP", experiment=Experiment(model="pop", protocol=PROTOCOL, refit=True)).run(LOG, runs)
     expected = figure_interval(

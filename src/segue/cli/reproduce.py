@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_folder_of_files, check_outputs
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, show, write_json_output
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, grid, show, write_json_output
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
@@ -17,7 +17,7 @@ Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def reproduce(
-    table: str,
+    table: str | None = None,
     *,
     quick: Flag = False,
     runs: Path | None = None,
@@ -25,23 +25,13 @@ def reproduce(
     device: str | None = None,
     output: OutputOptions = OUTPUT_DEFAULTS,
 ) -> None:
-    """Recompute a published table and print it beside the published numbers.
+    """Recompute a published table and print it beside the published numbers; without a name, list all tables.
 
     Every training is cached: the same command resumes an interrupted table, and tables share trainings. With --out,
     write the figures (SVG) and one HTML page to a folder; this needs the extra viz.
 
     Args:
-        table: HGN paper, on Amazon CDs: hgn-table2 (sizes of the logs), hgn-table3 (seven methods and further
-            baselines), hgn-table4 (ten architectures), hgn-table5 (seconds per epoch), hgn-table6 (how much is read and
-            ranked), hgn-figures (Recall@k and NDCG@k by method, and the embedding size); on logs that you bring:
-            hgn-figure3 (MovieLens 20M), hgn-figure4 (Amazon Books), hgn-figure6 (Goodreads Children), hgn-figure7
-            (Goodreads Comics). HCRNN paper, on CiteULike and MovieLens: hcrnn-table2 (sizes of the logs), hcrnn-table3
-            (twelve methods and further baselines), hcrnn-figures (contexts, gates and attention; needs the extra viz).
-            Criteo's study, on YooChoose 1/64: criteo-table1 (sizes of the logs), criteo-table2-params (numbers of
-            weights), criteo-table4 (the next item and the next five), criteo-table5 (by session length),
-            criteo-figures, criteo-baselines (further baselines). IARN paper, on Amazon Clothing, MovieLens 100K and 1M:
-            iarn-table2 (rating errors and the order of items, eight methods and further baselines), iarn-figure3
-            (backbones by history length), iarn-figure4 (effect of features), iarn-figure5 (gates of one rating).
+        table: Name of a table or figure. Without a name, all of them are listed.
         quick: Run a small version with one seed and few epochs; its table says so.
         runs: Folder of the cached trainings. The default is the folder runs in SEGUE_CACHE.
         fresh: Train again and ignore cached trainings.
@@ -51,6 +41,10 @@ def reproduce(
     from segue.papers.run_cache import RunCache
     from segue.reporting.charts import import_altair
 
+    if table is None:
+        given = {"--quick": quick, "--runs": runs, "--fresh": fresh, "--device": device, "--out": output.out}
+        _list_tables([option for option, value in given.items() if value], output)
+        return
     make = find_table(table)
     if device is not None and "device" not in inspect.signature(make).parameters:
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
@@ -68,3 +62,19 @@ def reproduce(
     if output.out is not None:
         for path in reproduction.write(output.out, table):
             say(f"written: {path}")
+
+
+def _list_tables(options: list[str], output: OutputOptions) -> None:
+    """All tables; `options` are those that need one.
+
+    Raises:
+        ConfigError: there are such options.
+    """
+    from segue.papers.contents import list_tables
+
+    if options:
+        raise ConfigError(f"{options[0]} needs the name of a table; `segue reproduce` without options lists them")
+    check_outputs({"--json": output.json})
+    rows = list_tables()
+    show(grid(rows, "Tables and figures of papers; `segue reproduce TABLE` recomputes one"))
+    write_json_output(output.json, {"tables": rows})

@@ -252,6 +252,7 @@ class MethodResult:
             method=self.method.name,
             metric=metric,
             measured=measured,
+            error=error,
             interval=figure_interval(measured, error, depends_on_seed=self.method.depends_on_seed),
             published=self.method.published.get(metric),
             other_logs=self.method.other_logs,

@@ -23,6 +23,7 @@ Printed = Mapping[str, Any]
 
 
 AS_PRINTED, BEST_HERE = "as the paper says", "best here"  # the two forms of a method
+RELEASED = "released program"  # a third one, where the authors' program does something else than their paper
 
 
 @dataclass(frozen=True)

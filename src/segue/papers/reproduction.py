@@ -45,6 +45,7 @@ class Row:
         method: as the paper calls it.
         metric: such as "recall@10".
         measured: one value per seed.
+        error: the standard error of the mean over users; None if it is unknown, or for what is no mean over users.
         interval: of one more training, see `segue.papers.verdict`; None if one seed was trained, or for what is no mean
             over users.
         published: the figure in the paper; None if the paper does not report the method.
@@ -56,6 +57,7 @@ class Row:
     method: str
     metric: str
     measured: tuple[float, ...]
+    error: float | None = None
     interval: Interval | None = None
     published: float | None = None
     stars: str = ""
@@ -70,7 +72,8 @@ class Row:
     @classmethod
     def counted(cls, method: str, metric: str, number: float, **more: Any) -> Row:
         """The row of a number that is counted, so that nothing is left to chance."""
-        return cls(method=method, metric=metric, measured=(float(number),), interval=(float(number),) * 2, **more)
+        value = float(number)
+        return cls(method=method, metric=metric, measured=(value,), error=0.0, interval=(value, value), **more)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -79,6 +82,7 @@ class Row:
             "metric": self.metric,
             "measured": self.mean,
             "seeds": list(self.measured),
+            "error": self.error,
             "interval": None if self.interval is None else list(self.interval),
             "published": self.published,
             "stars": self.stars,
@@ -218,7 +222,7 @@ def text_table(result: Mapping[str, Any], part: str = "") -> list[list[str]]:
         columns += _columns(metric, [by_key.get((method, metric)) for method in methods])
     for name in dict.fromkeys(name for row in rows for name in row["other_logs"]):
         figures = {row["method"]: row["other_logs"][name] for row in rows if name in row["other_logs"]}
-        columns.append([name, *(_format_figure(figures.get(method), name) for method in methods)])
+        columns.append([name, *(format_figure(figures.get(method), name) for method in methods)])
     for key, name in COSTS.items():
         if costs := result.get(key):
             columns.append([name, *(f"{costs[method]:,.0f}" if method in costs else "" for method in methods)])
@@ -256,10 +260,10 @@ def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list
     for row in rows:
         mean, figure = (None, None) if row is None else (row["measured"], row["published"])
         seeds = [] if row is None else row["seeds"]
-        means.append(_format_figure(mean, metric) + ("" if row is None else f" {row['stars']}".rstrip()))
+        means.append(format_figure(mean, metric) + ("" if row is None else f" {row['stars']}".rstrip()))
         ends = (min(seeds), max(seeds)) if len(seeds) > 1 else ()
-        ranges.append("–".join(_format_figure(end, metric) for end in ends))
-        published.append(_format_figure(figure, metric))
+        ranges.append("–".join(format_figure(end, metric) for end in ends))
+        published.append(format_figure(figure, metric))
         ratios.append(f"{mean / figure:.2f}" if mean is not None and figure and "uplift" not in metric else "")
     return [column for column in (means, ranges, published, ratios) if any(column[1:])]
 
@@ -280,7 +284,7 @@ def _narrow_columns(rows: list[list[str]]) -> list[list[str]]:
     return columns
 
 
-def _format_figure(value: float | None, metric: str) -> str:
+def format_figure(value: float | None, metric: str) -> str:
     """.0476 for ranking metrics, 1.0625 for errors, 12.34 for seconds, 38,724 for counts."""
     if value is None:
         return ""

@@ -72,7 +72,7 @@ def verdicts(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     for row in listed:
         decimals[row["metric"]] = max(decimals.get(row["metric"], 0), num_decimals(row["published"]))
     return [
-        _verdict(row, num_decimals(row["published"]) if _is_counted(row) else decimals[row["metric"]]) for row in listed
+        _verdict(row, num_decimals(row["published"]) if is_counted(row) else decimals[row["metric"]]) for row in listed
     ]
 
 
@@ -102,5 +102,5 @@ def _verdict(row: Mapping[str, Any], decimals: int) -> str:
     return BELOW if published - half_unit > high else AGREES
 
 
-def _is_counted(row: Mapping[str, Any]) -> bool:
+def is_counted(row: Mapping[str, Any]) -> bool:
     return row["interval"] is not None and row["interval"][0] == row["interval"][1]

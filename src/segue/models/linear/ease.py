@@ -23,6 +23,7 @@ class EASE(LinearModel):
     """Recommends the items that a linear regression predicts from the items of the history."""
 
     name = "ease"
+    depends_on_seed = False
     Config = LinearConfig
     presets: ClassVar = {"paper": {"position_decay": 1.0, "window": None}}
     space: ClassVar[Space] = LINEAR_SPACE

@@ -157,6 +157,7 @@ def uplift_rows(
             method=result.method.name,
             metric=f"{name}, %",
             measured=measured.by_seed,
+            error=error,
             interval=figure_interval(measured.by_seed, error, depends_on_seed=True),
             published=figure,
         ),
