@@ -233,7 +233,14 @@ def test_unknown_and_renamed_tables() -> None:
 
 ROWS = (
     Row(method="POP", metric="recall@10", measured=(0.01,)),
-    Row(method="HGN", metric="recall@10", measured=(0.04, 0.06), published=0.04, stars="**"),
+    Row(
+        method="HGN",
+        metric="recall@10",
+        measured=(0.04, 0.06),
+        interval=(0.046, 0.054),
+        published=0.04,
+        stars="**",
+    ),
     Row(
         method="HGN",
         metric="seconds",
@@ -254,7 +261,7 @@ def test_the_text_table_leaves_out_empty_columns() -> None:
             *("seconds", "seconds published", "seconds ratio", "Books", "train CPU s", "peak MB"),
         ],
         ["POP", ".0100", "", "", "", "", "", "", "", "", ""],
-        ["HGN", ".0500 **", ".0400–.0600", ".0400", "1.25", "12.34", "24", "0.51", "7", "1,234", "512"],
+        ["HGN", ".0500 **", ".0400–.0600", ".0400", "1.25 above", "12.34", "24", "0.51", "7", "1,234", "512"],
     ]
 
 

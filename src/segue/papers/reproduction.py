@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segue.errors import DataError
 from segue.io import reason
-from segue.papers.verdict import Interval, verdicts
+from segue.papers.verdict import SAID, Interval, verdicts
 from segue.reporting import charts as plots
 from segue.reporting.chart_files import save_charts
 from segue.reporting.html import write_page
@@ -254,7 +254,8 @@ def departure_table(result: Mapping[str, Any]) -> list[list[str]]:
 def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list[str]]:
     """The measured means, their range over seeds, the published figures and the ratio; without empty columns.
 
-    Uplifts and their intervals, which may be near zero, have no ratio.
+    Beside the ratio stands the word of an interval, if there is one. Uplifts and their intervals, which may be near
+    zero, have no ratio.
     """
     means, ranges, published, ratios = [metric], [f"{metric} seeds"], [f"{metric} published"], [f"{metric} ratio"]
     for row in rows:
@@ -264,7 +265,9 @@ def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list
         ends = (min(seeds), max(seeds)) if len(seeds) > 1 else ()
         ranges.append("–".join(format_figure(end, metric) for end in ends))
         published.append(format_figure(figure, metric))
-        ratios.append(f"{mean / figure:.2f}" if mean is not None and figure and "uplift" not in metric else "")
+        ratio = f"{mean / figure:.2f}" if mean is not None and figure and "uplift" not in metric else ""
+        word = "" if row is None or figure is None or row["verdict"] not in SAID else row["verdict"]
+        ratios.append(f"{ratio} {word}".strip())
     return [column for column in (means, ranges, published, ratios) if any(column[1:])]
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 Interval = tuple[float, float]
 
-AGREES, ABOVE, BELOW = "agrees", "above", "below"
+AGREES, ABOVE, BELOW = SAID = "agrees", "above", "below"
 ONE_SEED, NO_INTERVAL, NO_FIGURE = "one seed", "no interval", "no figure"  # of a row that has none of the words
 MOST_DECIMALS = 6  # of a published figure; further ones are rounding errors of a division, as by 100
 
