@@ -17,6 +17,7 @@ from segue.data.log import Log
 from segue.models.base.model import Model
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.neighbours.item_knn import ItemKNN
+from segue.models.neighbours.stan import STAN
 from segue.models.popularity.pop import Pop
 from segue.models.sequential.hgn import HGN
 
@@ -128,6 +129,20 @@ class TrainsOnTheFuture(BPRMF):
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         return super().batches(replace(log, stop=np.append(log.start[1:], len(log.item))), rng)
+
+
+@breaks("no_future_leakage", 5)
+class KnowsWhenUsersReturn(STAN):
+    """Takes the time of a user's last event after the split point for that of the session."""
+
+    def __init__(self, config: Any, sizes: Any) -> None:
+        super().__init__(self.configure({"session_scale": 20.0}), sizes)
+
+    def fit(self, log: Log) -> None:
+        assert log.time is not None
+        time, last_row = log.time.copy(), np.append(log.start[1:], len(log.item)) - 1
+        time[log.stop[1:] - 1] = log.time[last_row[1:]]
+        super().fit(replace(log, time=time))
 
 
 @breaks("determinism", 6)

@@ -55,6 +55,8 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "item-knn": "segue.models.neighbours.item_knn:ItemKNN",
     "seq-knn": "segue.models.neighbours.seq_knn:SeqKNN",
     "vs-knn": "segue.models.neighbours.vs_knn:VSKNN",
+    "stan": "segue.models.neighbours.stan:STAN",
+    "vstan": "segue.models.neighbours.stan:VSTAN",
     "ease": "segue.models.linear.ease:EASE",
     "bprmf": "segue.models.factorization.bprmf:BPRMF",
     "neumf": "segue.models.factorization.neumf:NeuMF",

@@ -16,8 +16,8 @@ from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import ConfigError
+from segue.models.base import session_knn
 from segue.models.base.model import Sizes
-from segue.models.neighbours import vs_knn
 from segue.models.neighbours.vs_knn import VSKNN
 
 ITEMS = 5
@@ -115,7 +115,7 @@ def test_the_number_of_rows_at_a_time_does_not_change_scores(monkeypatch: pytest
     model = fitted(log)
     batch = Batch(torch.arange(8), torch.randint(0, 9, (8, 4)))
     whole = model.score(batch)
-    monkeypatch.setattr(vs_knn, "MAX_CELLS", 1)
+    monkeypatch.setattr(session_knn, "MAX_CELLS", 1)
     torch.testing.assert_close(model.score(batch), whole)
 
 
