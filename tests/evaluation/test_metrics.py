@@ -165,12 +165,14 @@ def test_ranks_survive_being_kept(golden: dict[str, np.ndarray[Any, Any]]) -> No
 def by_hand(metric: str, ranks: list[int], k: int) -> float:
     hits = [r for r in sorted(ranks) if r <= k]
     fit = min(k, len(ranks))
+    gain = sum(1 / math.log2(r + 1) for r in hits)
     return {
         "recall": len(hits) / len(ranks),
         "precision": len(hits) / k,
         "hit": float(bool(hits)),
         "mrr": 1 / hits[0] if hits else 0.0,
-        "ndcg": sum(1 / math.log2(r + 1) for r in hits) / sum(1 / math.log2(p + 1) for p in range(1, fit + 1)),
+        "ndcg": gain / sum(1 / math.log2(p + 1) for p in range(1, fit + 1)),
+        "ndcg-full": gain / sum(1 / math.log2(p + 1) for p in range(1, k + 1)),
         "map": sum((n + 1) / r for n, r in enumerate(hits)) / fit,
     }[metric]
 
@@ -211,6 +213,7 @@ def test_the_picture_in_the_docstring() -> None:
         "mrr": 1 / 2,
         "map": (1 / 2 + 2 / 5) / 3,
         "ndcg": (1 / math.log2(3) + 1 / math.log2(6)) / ideal,
+        "ndcg-full": (1 / math.log2(3) + 1 / math.log2(6)) / (ideal + 1 / math.log2(5) + 1 / math.log2(6)),
     }
     for metric, value in expected.items():
         assert measure(ranks, f"{metric}@5") == pytest.approx([value], abs=1e-12)

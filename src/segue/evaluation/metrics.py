@@ -4,7 +4,7 @@
                                                                            hit         ·    ×    ·    ·    ×
 
     recall  2/3      precision  2/5      hit  1      mrr  1/2      map  (1/2 + 2/5) / 3
-    ndcg    (1/log2 3 + 1/log2 6) / (1/log2 2 + 1/log2 3 + 1/log2 4)
+    ndcg    (1/log2 3 + 1/log2 6) / (1/log2 2 + 1/log2 3 + 1/log2 4)          ndcg-full: the latter sum is of 5 terms
 
 With one target per instance, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the
 recommended lists.
@@ -55,9 +55,15 @@ def mrr(ranks: Ranks, k: int) -> Floats:
 
 def ndcg(ranks: Ranks, k: int) -> Floats:
     """(C,) discounted gain with 1 / log2(rank + 1), divided by that of the best order of min(k, targets) targets."""
-    gain = np.where(ranks.rank <= k, 1 / np.log2(ranks.rank + 1), 0.0)
-    ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-    return _sum(ranks, gain) / ideal[np.minimum(ranks.num_targets, k) - 1]
+    return _gain(ranks, k) / _ideal_gains(k)[np.minimum(ranks.num_targets, k) - 1]
+
+
+def ndcg_full(ranks: Ranks, k: int) -> Floats:
+    """(C,) the same gain, divided by that of k targets in the first k, however few targets there are.
+
+    With fewer than k targets it cannot reach 1. The HGN paper prints this NDCG.
+    """
+    return _gain(ranks, k) / _ideal_gains(k)[-1]
 
 
 def average_precision(ranks: Ranks, k: int) -> Floats:
@@ -72,6 +78,7 @@ METRICS: dict[str, Metric] = {
     "recall": recall,
     "precision": precision,
     "ndcg": ndcg,
+    "ndcg-full": ndcg_full,
     "map": average_precision,
     "hit": hit,
     "mrr": mrr,
@@ -199,6 +206,16 @@ def _share(steps: NextSteps, hit: Mask, counted: Mask) -> Floats:
 
 def _hits(ranks: Ranks, k: int) -> Floats:
     return _sum(ranks, (ranks.rank <= k).astype(np.float64))
+
+
+def _gain(ranks: Ranks, k: int) -> Floats:
+    """(C,) discounted gain of the targets among the first k."""
+    return _sum(ranks, np.where(ranks.rank <= k, 1 / np.log2(ranks.rank + 1), 0.0))
+
+
+def _ideal_gains(k: int) -> Floats:
+    """(k,) discounted gain of 1, 2, ..., k targets at the first ranks."""
+    return np.cumsum(1 / np.log2(np.arange(2, k + 2)))
 
 
 def _sum(ranks: Ranks, gain: Floats) -> Floats:

@@ -22,7 +22,16 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
+# What the paper prints. It does not define its NDCG. In the first release of the authors' program the ideal is that of
+# k targets for every user: its min(k, len(actual)) counts the users, not the targets of one. With this ideal NDCG@10
+# is .52 to .58 of Recall@10 for the simple baselines here, as in the printed rows (.48 to .57). With that of
+# min(k, targets), as in the program's later release, it is .87 to .89.
+PUBLISHED_METRICS = ("recall@10", "ndcg-full@10")
 PUBLISHED_STARS = "**"
+LOSS_NOTE = (
+    "HGN is trained with the paper's loss, and again with a sampled softmax, which NextItNet, Caser and SASRec have "
+    "too. The paper's NDCG@10 is ndcg-full@10: its ideal is ten targets, however few a user has."
+)
 SAMPLED_SOFTMAX: Mapping[str, Any] = {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 1024}
 SASREC_SETTINGS: Mapping[str, Any] = {
     **SAMPLED_SOFTMAX,
@@ -137,7 +146,7 @@ METHODS = (
             name=name,
             experiment=experiment,
             seeds=SEEDS if name in _WITH_THREE_SEEDS else SEEDS[:1],
-            published=dict(zip(METRICS, published, strict=True)),
+            published=dict(zip(PUBLISHED_METRICS, published, strict=True)),
             printed=PRINTED[name],
         )
         for name, (published, experiment) in PAPER.items()
@@ -150,7 +159,8 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods, and test the difference of HGN from the best of the paper's baselines."""
     results = run_all(METHODS, runs, quick=quick)
     title = "HGN (KDD 2019), Table 3, Amazon-CDs"
-    return table_with_tests(title, results, METRICS, printed_stars=PUBLISHED_STARS, quick=quick)
+    metrics = (*METRICS, PUBLISHED_METRICS[1])
+    return table_with_tests(title, results, metrics, printed_stars=PUBLISHED_STARS, quick=quick)
 
 
 def table_with_tests(
@@ -180,8 +190,7 @@ def table_with_tests(
         "the table by Holm's method); ▾ in place of stars if it is worse. A test with a method of one seed is of that "
         f"training. The paper prints {printed_stars} in both columns.",
         *(_sentence(test) for test in tests),
-        "HGN is trained with the paper's loss, and again with a sampled softmax. The other networks have the loss that "
-        "was best on validation.",
+        LOSS_NOTE,
         seeds_sentence({result.method.name: len(result.runs) for result in results if result.selection.epochs}),
     ]
     table = make_table(title, results, metrics, notes=all_notes, **more)

@@ -12,7 +12,7 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
-OTHER_LOG_COLUMNS = ("Comics recall@10", "Comics ndcg@10", "Books recall@10", "Books ndcg@10")
+OTHER_LOG_COLUMNS = ("Comics recall@10", "Comics ndcg-full@10", "Books recall@10", "Books ndcg-full@10")
 WITHOUT_ITEM_ITEM = {"item_item_product": False}
 FEATURE_GATE_ONLY = {**WITHOUT_ITEM_ITEM, "instance_gate": False}
 INSTANCE_GATE_ONLY = {**WITHOUT_ITEM_ITEM, "feature_gate": False}
