@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,12 @@ from segue.evaluation.significance import holm
 from segue.models.registry import find
 from segue.papers import TABLES
 from segue.papers.criteo import common as criteo_paper
+from segue.papers.hcrnn import common as hcrnn_paper
+from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn.other_logs import OTHER_LOGS
-from segue.papers.methods import Method
+from segue.papers.iarn.common import LOG_SETUPS
+from segue.papers.methods import BlendedMethod, Method
 from segue.papers.printed import seeds_sentence
 from segue.papers.report import read_result, update_page, write_pictures
 from segue.papers.verdict import NO_FIGURE, ONE_SEED, verdicts
@@ -89,21 +91,44 @@ def test_the_protocol_is_described_as_today(name: str, note: str) -> None:
 
 
 @files
-def test_departures_follow_from_the_settings_of_the_file(path: Path) -> None:
-    """Beside what the paper prints: no setting of a stored run that differs can be left out of the list."""
+def test_stored_runs_are_those_of_the_code(path: Path) -> None:
+    """The same models, settings, seeds and departures from the paper, and no more epochs; every departure is listed."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    methods = import_module(TABLES[path.stem].__module__).METHODS
-    for method in methods if isinstance(methods, tuple) else ():
-        run = content.get("runs", {}).get(method.name)
-        if run is None or not isinstance(method, Method) or method.printed is None:
-            continue
-        experiment = replace(method.experiment, settings=run["settings"], preset=run["preset"])
-        comparison = replace(method, experiment=experiment).comparison
-        assert comparison is not None
-        departs = comparison.departs
-        assert run["departs"] == json.loads(json.dumps(departs)), method.name
-        entry = next(entry for entry in content["departures"] if method.name in entry["methods"].split("; "))
-        assert all(f"{name} " in entry["departs"] for name in departs)
+    for log, runs in _runs_by_log(content).items():
+        methods = _methods(path.stem, log)
+        for method in methods:
+            run, expected = runs[method.name], json.loads(json.dumps(method.as_dict()))
+            assert {key: run.get(key) for key in expected} == expected, f"{method.name}: segue reproduce {path.stem}"
+            assert run["seeds"] == list(method.seeds if isinstance(method, Method) else method.parts[0].seeds)
+            assert not isinstance(method, Method) or run["epochs"] <= method.epochs
+        entries = [entry for entry in content.get("departures", ()) if log in entry["parts"]]
+        listed = {name for entry in entries for name in entry["methods"].split("; ")}
+        printed = {one.name for one in methods if isinstance(one, Method) and one.printed is not None}
+        assert listed == printed if log else listed >= printed
+    assert {entry["departs"] for entry in content.get("departures", ())} >= {
+        one.comparison.describe() or "nothing that it prints"
+        for log in _runs_by_log(content)
+        for one in _methods(path.stem, log)
+        if isinstance(one, Method) and one.comparison is not None
+    }
+
+
+def _runs_by_log(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The stored runs by the title of the log and the method; the title is empty where the table has one log."""
+    runs = content.get("runs", {})
+    return {"": runs} if any("settings" in run for run in runs.values()) else runs
+
+
+def _methods(table: str, log: str) -> Sequence[Method | BlendedMethod]:
+    """The methods of a table on a log; none where a table has no such methods."""
+    module = import_module(TABLES[table].__module__)
+    for setup in LOG_SETUPS:
+        if setup.title == log:
+            return module._methods(setup)
+    if table == "hcrnn-table3":
+        protocol = hcrnn_paper.PROTOCOL.with_settings({"leak": "drop"} if log == hcrnn_table3.WITHOUT_LEAK else {})
+        return hcrnn_paper.methods_on("hcrnn-movielens" if log == hcrnn_table3.MOVIELENS else "citeulike", protocol)
+    return module.METHODS if isinstance(module.METHODS, tuple) else ()
 
 
 def test_the_notes_say_how_many_seeds_each_network_has() -> None:
@@ -111,6 +136,16 @@ def test_the_notes_say_how_many_seeds_each_network_has() -> None:
     seeds = {name: len(run["seeds"]) for name, run in content["runs"].items() if run["epochs"]}
     assert seeds_sentence(seeds) in content["notes"]
     assert set(seeds.values()) == {1, 3}
+
+
+@pytest.mark.parametrize("name", ["criteo-table1", "hcrnn-table2", "hgn-table2"])
+def test_published_sizes_are_shown(name: str) -> None:
+    """Those of logs that are here beside the counts, and those of all others."""
+    rows = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    for size, figures in import_module(TABLES[name].__module__).METHODS.items():
+        of_size = [row for row in rows if row["method"] == size]
+        shown = {figure for row in of_size for figure in (row["published"], *row["other_logs"].values())}
+        assert shown - {None} == set(figures), size
 
 
 @files

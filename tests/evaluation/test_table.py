@@ -14,6 +14,7 @@ from segue.errors import ConfigError
 from segue.evaluation.metrics import coverage
 from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.repeated_predictions import RepeatedPredictions
 from segue.evaluation.result import Result
 from segue.evaluation.significance import holm, interval, t_test, wilcoxon
 from segue.evaluation.summary import as_json, summary
@@ -222,6 +223,16 @@ def test_three_cut_offs_keep_the_names_and_the_figures(width: int) -> None:
             mean, low, high = (f"{cell[name]:.4f}".removeprefix("0") for name in ("mean", "low", "high"))
             assert mean in text
             assert f"{low}–{high}" in text
+
+
+def test_the_deviation_between_trainings_stands_below_the_interval() -> None:
+    one, other = (result("a-model", skill).predictions for skill in (0.05, 0.09))
+    repeated = replace(RESULTS[2], predictions=RepeatedPredictions([one, other]))
+    means = [measure(predictions, "recall@10").mean() for predictions in (one, other)]
+    text = printed([RESULTS[0], repeated], 100, metrics=["recall@10"])
+    assert f"±{np.std(means, ddof=1):.4f}".replace("±0", "±") in text
+    assert "Trained several times, with other seeds: a-model (2). The value of" in " ".join(text.split())
+    assert "±" not in printed(RESULTS, 100)
 
 
 def test_the_cost_stands_beside_the_figures() -> None:

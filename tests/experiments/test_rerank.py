@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +25,11 @@ from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.blend import Blend
 from segue.experiments.experiment import Experiment
-from segue.experiments.rerank import TrainedStage, rerank
+from segue.experiments.rerank import TrainedStage, fit_stages, rerank, train_and_test_stages
 from segue.explain.rating import explain_rating
 from segue.models.base.model import DirectModel, Model, Sizes
 from segue.models.base.rating import PairScorer
-from segue.models.ensembles.rerank import Rerank
+from segue.models.ensembles.rerank import Rerank, RerankConfig
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -254,3 +255,8 @@ def test_a_saved_pair_of_stages_answers_to_the_bit_and_is_explained(tmp_path: Pa
         assert torch.equal(again.score(batch), model.score(batch))
     wanted = explain_rating(model.second, LOG, user=3, item=2)
     assert explain_rating(model, LOG, user=3, item=2) == wanted
+
+
+@pytest.mark.parametrize("function", [rerank, train_and_test_stages, fit_stages])
+def test_without_a_number_of_candidates_it_is_that_of_the_model(function: Any) -> None:
+    assert inspect.signature(function).parameters["candidates"].default == RerankConfig().candidates

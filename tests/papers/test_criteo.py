@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from stored_form import form_differences
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
@@ -75,6 +77,11 @@ def test_every_method_has_a_row(made: dict[ModuleType, Reproduction]) -> None:
     assert table.notes[0].startswith("QUICK: ")
 
 
+def test_every_table_has_the_form_of_its_result_file(made: dict[ModuleType, Reproduction]) -> None:
+    for module, table in made.items():
+        assert form_differences(table, f"criteo-{module.__name__.rpartition('.')[2]}") == []
+
+
 def test_uplifts_are_over_the_best_baseline(made: dict[ModuleType, Reproduction]) -> None:
     table = made[criteo_table4]
     for metric, name in (
@@ -132,6 +139,14 @@ def test_rows_by_session_length(made: dict[ModuleType, Reproduction]) -> None:
     rows = {row.metric for row in made[criteo_table5].rows}
     assert {"recall@20, 2–5", "recall@20, 6–25"} <= rows
     assert "recall@20, 26–200" not in rows, "the small log has no such sessions"
+
+
+def test_the_ranges_of_session_lengths_follow_each_other() -> None:
+    """None is left out between them, and none is in two; a session of one event has nothing to predict."""
+    ranges = criteo_table5._LENGTHS
+    assert ranges[0][0] == 2
+    assert all(low <= high for low, high in ranges)
+    assert all(low == before + 1 for (_, before), (low, _) in pairwise(ranges))
 
 
 def test_figures_show_five_future_steps(made: dict[ModuleType, Reproduction]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -29,7 +27,6 @@ from segue.papers.printed import OneOf
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-RESULTS = Path(__file__).parents[2] / "results"
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
 WALKS = synthetic.with_ratings(synthetic.markov(60, 12, 12, seed=3, shortest=6))
 STEP = np.concatenate(
@@ -185,23 +182,3 @@ def test_the_gates_of_one_rating_are_shown(made: dict[ModuleType, Reproduction])
     for picture in figure.pictures:
         assert picture.rows
         assert all(0 < row["gate"] < 1 for row in picture.rows)
-
-
-@pytest.mark.parametrize("module", [iarn_table2, iarn_figure3, iarn_figure4], ids=lambda one: one.__name__)
-def test_committed_results_list_their_departures(module: ModuleType) -> None:
-    """The settings in the file, beside what the paper prints, give the departures in the file."""
-    facts = json.loads((RESULTS / f"iarn-{module.__name__.rpartition('.')[2]}.json").read_text(encoding="utf-8"))
-    for setup in iarn_paper.LOG_SETUPS:
-        if setup.title not in facts["runs"]:
-            continue
-        for method in module._methods(setup):
-            run = facts["runs"][setup.title][method.name]
-            epochs = {key: value for key, value in method.experiment.settings.items() if key == "epochs"}
-            experiment = replace(method.experiment, settings={**run["settings"], **epochs})
-            expected = replace(method, experiment=experiment).as_dict()
-            stored = {key: run.get(key) for key in ("departs", "open")}
-            assert stored == {key: json.loads(json.dumps(expected.get(key))) for key in stored}
-        of_part = [entry for entry in facts["departures"] if setup.title in entry["parts"]]
-        assert {name for entry in of_part for name in entry["methods"].split("; ")} == {
-            method.name for method in module._methods(setup) if method.printed
-        }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stored_form import RESULTS, form_differences
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
@@ -58,6 +59,11 @@ def test_every_table_has_a_title_and_notes(name: str, make: Make) -> None:
     assert any(note.startswith("QUICK: ") for note in made.notes)
     assert json.loads(json.dumps(made.as_dict()))["quick"] is True
     assert all(len(row.measured) == 1 for row in made.rows)
+
+
+@pytest.mark.parametrize("name", [name for name in HGN if name != "hgn-table2" and (RESULTS / f"{name}.json").exists()])
+def test_every_table_has_the_form_of_its_result_file(name: str, make: Make) -> None:
+    assert form_differences(make(name), name) == []
 
 
 @pytest.mark.parametrize("name", [name for name in HGN if name not in ("hgn-table2", "hgn-table5")])

@@ -11,7 +11,7 @@ import pytest
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.reporting import chart_files, charts
 from segue.tuning.importance import importance_title, setting_importance
-from segue.tuning.report import describe_trial, trial_rows, write_report
+from segue.tuning.report import best_trial_text, describe_trial, trial_rows, write_report
 from segue.tuning.trial import Trial
 
 
@@ -58,9 +58,27 @@ def test_trials_as_rows_and_text() -> None:
         describe_trial(trials[0], trials, 9)
         == "trial 0 (4 of 9), 1 s: .2500 in epoch 3 of 5; best .2500, trial 0: a=0.1,2"
     )
-    assert "pruned (not in the better half)" in describe_trial(trials[1], trials, 9)
-    assert "failed (no memory)" in describe_trial(trials[2], trials, 9)
-    assert ".1250 in epoch 3 of 5, time is up" in describe_trial(trials[3], trials, 9)
+    assert describe_trial(trials[1], trials, 9).startswith(
+        "trial 1 (4 of 9), 1 s: .5000 after 5 epochs, pruned (not in the better half); best "
+    )
+    assert describe_trial(trials[2], trials, 9).startswith("trial 2 (4 of 9), 1 s: failed (no memory); best ")
+    assert describe_trial(trials[3], trials, 9).startswith(
+        "trial 3 (4 of 9), 1 s: .1250 in epoch 3 of 5, time is up; best "
+    )
+
+
+def test_a_trial_without_settings_or_epochs_is_described_by_its_figure() -> None:
+    alone = replace(trial(0, 0.25), best_epoch=0, epochs=0)
+    assert describe_trial(alone, [alone], 1) == "trial 0 (1 of 1), 1 s: .2500; best .2500, trial 0"
+    failed = trial(1, None, "failed")
+    assert describe_trial(failed, [failed], 2) == "trial 1 (1 of 2), 1 s: failed (no memory)"
+    assert best_trial_text([alone], "m") == "Trial 0 is the best of 1, with m .2500 on validation."
+    assert best_trial_text([failed], "m") == "No trial has a metric on validation."
+    ended = [trial(n, 0.1 * n, state, a=1) for n, state in enumerate(("complete", "pruned", "pruned", "timed_out"))]
+    assert best_trial_text([*ended, trial(4, None, "failed")], "m") == (
+        "Trial 3 is the best of 5 (2 pruned, 1 ended by the time limit, 1 failed), with m .3000 on validation: a=1."
+    )
+    assert [row["ended"] for row in trial_rows([*ended[2:], failed], "m")] == ["timed out", "pruned", "no memory"]
 
 
 @pytest.mark.parametrize("pictures", [True, False])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.tuning.time_plan import TimePlan
+from segue.tuning.time_plan import EXPLORATION_SHARE, TimePlan
 from segue.tuning.trial import Trial, best_trial
 
 
@@ -48,6 +48,22 @@ def test_the_best_trial_can_always_be_trained_again_within_the_limit(
         budget = plan.last_training(trials, following=0.0)
         assert budget is not None
         assert budget.seconds == pytest.approx(limit - spent)
+
+
+@given(st.integers(1, 9), st.floats(1, 100))
+def test_trials_that_take_all_their_time_share_the_exploration_equally(number: int, limit: float) -> None:
+    """A trial that is continued may take as long again."""
+    plan, trials = TimePlan(limit, number), list[Trial]()
+    for index in range(number):
+        assert not plan.is_explored(trials)
+        share = plan.until_epoch_end(trial(index, 0.0, None, "running"), [*trials, trial(index, 0.0, None, "running")])
+        assert share == pytest.approx(EXPLORATION_SHARE * limit / number)
+        trials.append(trial(index, share))
+    assert plan.left(trials) == pytest.approx((1 - EXPLORATION_SHARE) * limit)
+    assert plan.is_explored([*trials, trial(number, 1e-6 * limit)])
+    late = trial(number, 0.5 * share, state="timed_out")
+    assert plan.until_epoch_end(late, [*trials, late]) == late.seconds
+    assert plan.until_epoch_end(trial(0, 0.0, None, "running"), [trial(1, limit)]) == 0.0
 
 
 def test_without_a_limit_nothing_is_stopped() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from segue.errors import ConfigError
-from segue.tuning.workers import WorkerPool
+from segue.tuning.workers import WorkerPool, check_jobs
 
 
 def echo(value: Any, *, send: Any) -> Any:
@@ -17,8 +18,6 @@ def echo(value: Any, *, send: Any) -> Any:
     if value == "bug":
         raise ZeroDivisionError("a bug\nof two lines")
     if value == "death":
-        import os
-
         os.kill(os.getpid(), 9)
     return value
 
@@ -63,3 +62,13 @@ def test_arguments_that_cannot_be_unpickled_fail_without_waiting() -> None:
         (message,) = pool.messages()
         assert message.kind == "failed"
         assert pool.running == []
+
+
+@pytest.mark.parametrize(("processors", "most"), [(None, 64), (8, 64), (48, 96)])
+def test_the_number_of_processes_is_bounded(processors: int | None, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    check_jobs(1)
+    check_jobs(most)
+    for jobs in (0, most + 1):
+        with pytest.raises(ConfigError, match=rf"jobs={jobs}: must be at least 1 and at most {most}$"):
+            check_jobs(jobs)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from stored_form import form_differences
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
@@ -217,6 +218,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
         patch.setattr(catalog, "load_log", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
         patch.setattr(hcrnn_figures, "TRAINED", shrunk)
         return hcrnn_figures.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
+
+
+def test_the_form_is_that_of_the_result_file(made: Reproduction) -> None:
+    assert form_differences(made, "hcrnn-figures") == []
 
 
 def test_all_figures_are_made(made: Reproduction) -> None:

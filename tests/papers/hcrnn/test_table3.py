@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from stored_form import form_differences
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
@@ -64,6 +65,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
         patch.setattr(catalog, "load_log", LOGS.__getitem__)
         patch.setattr(MethodSpec, "method", easier)
         return hcrnn_table3.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
+
+
+def test_the_form_is_that_of_the_result_file(made: Reproduction) -> None:
+    assert form_differences(made, "hcrnn-table3") == []
 
 
 def test_every_method_has_a_row_in_every_table(made: Reproduction) -> None:
