@@ -5,8 +5,6 @@
     <!-- settings: ranking -->  the settings of all models that are trained to rank
     <!-- options -->            options that had another name
     <!-- renamed -->            settings that had another name, from the declarations
-    <!-- comparison: ml-100k --> a short table of a file in results/comparisons
-    <!-- runs: neumf-ml-100k --> the figures of the commands of a file in results/runs
     <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
@@ -16,10 +14,10 @@
     ...
     <!-- end -->
 
-    <!-- figure: hgn-table3; SASRec; recall@10 -->.0652<!-- end -->    one figure of a file in results, within a line
+Figures of stored results have blocks too, in `docs/stored_figures.py`, and papers' tables in `segue.papers.report`.
 
 The generated text stands in the committed pages, so that they can be read without a build. A test compares it with the
-code. Tables of results have blocks of their own; see `segue.papers.report`.
+code.
 """
 
 from __future__ import annotations
@@ -30,9 +28,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
+from stored_figures import comparison_block, refresh_figures, runs_block
 
 from segue.cli import app
 from segue.cli.renamed import RENAMED_OPTIONS
@@ -43,7 +41,6 @@ from segue.models.registry import MODELS, find
 from segue.papers.contents import list_tables
 from segue.papers.overview import Overview
 from segue.papers.reproduction import markdown_table
-from segue.reporting.numbers import metric_text
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -53,9 +50,7 @@ BLOCK = re.compile(
     r".*?(<!-- end -->)",
     re.DOTALL,
 )
-FIGURE = re.compile(r"(<!-- figure: ([^;>]+); ([^;>]+); ([^;>]+?)(?:; ([^>]+?))? -->)[^<]*(<!-- end -->)")
 MANY = 8
-NDCG = ("mean", "low", "high")
 COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
 COMMANDS += ["evaluate", "recommend", "explain", "similar", "export"]
 COMMANDS += ["serve", "rules", "store", "monitor", "retrain", "data", "reproduce", "demo"]
@@ -71,10 +66,7 @@ def refresh(text: str) -> str:
         body = MAKERS[match[2]](match[3])
         return f"{match[1]}\n{body}\n{match[4]}"
 
-    def figure(match: re.Match[str]) -> str:
-        return match[1] + metric_text(stored_figure(match[2], match[3], match[4], match[5])) + match[6]
-
-    return FIGURE.sub(figure, BLOCK.sub(block, text))
+    return refresh_figures(BLOCK.sub(block, text))
 
 
 def settings_block(name: str) -> str:
@@ -107,74 +99,6 @@ def table(rows: Iterator[Setting]) -> str:
         cells = (f"`{row.name}`", row.default, values, " ".join(row.description.split()))
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def comparison_block(name: str) -> str:
-    """The models of a comparison by their NDCG@10, with intervals, marks and cost."""
-    facts = json.loads((ROOT / "results" / "comparisons" / f"{name}.json").read_text(encoding="utf-8"))
-    lines = [
-        "| model | recall@10 | ndcg@10 | 95% interval | training, CPU s | peak MB of its process |",
-        "|---|---:|---:|---|---:|---:|",
-    ]
-    for model in facts["models"]:
-        ndcg, recall = model["metrics"]["ndcg@10"], model["metrics"]["recall@10"]["mean"]
-        mean, low, high, recall = (f"{v:.4f}".removeprefix("0") for v in (*(ndcg[k] for k in NDCG), recall))
-        marks = ndcg.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        best = facts["best_models"][model["model"]]
-        cost = f"{best['training']['cpu_seconds']:.1f} | {best['cost']['peak_mb']:,.0f}"
-        lines.append(f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {cost} |".replace("  ", " "))
-    how, protocol = facts["comparison"], facts["protocol"]
-    command = f"segue compare {name} --trials {how['trials']} --minutes {how['minutes']:g} --jobs {how['jobs']}"
-    about = (
-        f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['instances']:,} test instances."
-    )
-    return "\n".join([about, "", *lines, ""])
-
-
-def runs_block(name: str) -> str:
-    """The figures of commands; of several seeds the mean, the lowest and the highest."""
-    stored = json.loads((ROOT / "results" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
-    metrics, rows = stored["metrics"], stored["rows"]
-    lines = [f"| model | {' | '.join(metrics)} | command |", f"|---|{'---:|' * len(metrics)}---|"]
-    for row in rows:
-        figures = [_figure_cell(row["figures"].get(metric)) for metric in metrics]
-        lines.append(f"| {' | '.join([row['name'], *figures])} | `{row['command']}` |")
-    protocols = {(row["experiment"]["protocol"]["name"], row["experiment"]["protocol"]["fingerprint"]) for row in rows}
-    about = [f"{count:,} test instances" for count in sorted({row["instances"] for row in rows})]
-    about += [f"protocol {protocol} ({fingerprint})" for protocol, fingerprint in sorted(protocols)]
-    about += [f"segue {version}" for version in sorted({row["version"] for row in rows})]
-    return "\n".join([*lines, "", f"{', '.join(about)}, one thread; `results/runs/{name}.json`.", ""])
-
-
-def _figure_cell(figure: dict[str, Any] | None) -> str:
-    if figure is None:
-        return ""
-    runs = figure.get("runs")
-    seeds = f" ({metric_text(min(runs))}–{metric_text(max(runs))})" if runs else ""
-    return f"{metric_text(figure['mean'])}{seeds}"
-
-
-def stored_figure(name: str, method: str, metric: str, part: str | None = None) -> float:
-    """The figure of a method in a file of `results`: of a paper's table, of a comparison, or of runs.
-
-    Args:
-        name: of the file, without its ending.
-        method: or the model, or the name of the row.
-        metric: such as recall@10.
-        part: the beginning of the title of the table's part, where the method is in several.
-    """
-    stored = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    found = [
-        row["measured"] if "measured" in row else row["figures"][metric]["mean"]
-        for row in stored.get("rows", ())
-        if method == row.get("method", row.get("name"))
-        and row.get("metric", metric) == metric
-        and row.get("part", "").startswith(part or "")
-    ]
-    found += [model["metrics"][metric]["mean"] for model in stored.get("models", ()) if model["model"] == method]
-    if len(found) != 1:
-        raise LookupError(f"results/{name}.json has {len(found)} figures for {method}; {metric}; {part or 'any part'}")
-    return float(found[0])
 
 
 def renamed_block(_: str) -> str:

@@ -4,6 +4,10 @@ results/runs/neumf-ml-100k.json
     {"metrics": ["recall@10", "ndcg@10"],
      "rows": [{"name": "POP", "command": "segue run pop ml-100k --refit"}, ...]}
 
+A command is `segue run ...`, or `python -m benchmarks.NAME ...` of a trial that writes its figures with --json. A row
+with "group": "clean" has the figures of that group of a command with --by. The metric "validation ndcg@10" is that of
+the chosen epoch on the validation part, and "CPU s" is the processor time of the training.
+
 Each row gets the figures of its command with all that they depend on: version, log, protocol, settings, seeds. A row
 that has figures stays as it is; `--again` runs all commands. `docs/generate.py` writes the table where a page has a
 block `<!-- runs: neumf-ml-100k -->`.
@@ -21,33 +25,50 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stored_figures import VALIDATION
+
 from segue.io import write_json
+from segue.reporting.numbers import validation_figure
 
 RUNS = Path(__file__).parents[1] / "results" / "runs"
 FIGURES = ("mean", "low", "high", "runs")
 
 
-def measure(command: str, metrics: list[str]) -> dict[str, Any]:
-    """The figures of the model that a `segue run` command trains, and what they depend on."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "found.json"
-        places = ["--json", str(found), "--out", str(Path(folder) / "model")]
-        words = [*shlex.split(command)[1:], "--no-baselines", *places]
-        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, sums round otherwise, and trainings drift apart
-        subprocess.run([sys.executable, "-m", "segue", *words], check=True, env=one_thread)
-        content = json.loads(found.read_text(encoding="utf-8"))
+def measure(command: str, metrics: list[str], group: str | None) -> dict[str, Any]:
+    """The figures of the model that a command trains, and what they depend on."""
+    content = _run(command)
     model = content["models"][-1]
-    cells = {metric: model["metrics"][metric] or {} for metric in metrics}
+    if group is None:
+        instances, cells = content["instances"], dict(model["metrics"])
+    else:
+        of_group = [row for name in content if name.startswith("by ") for row in content[name] if row["group"] == group]
+        instances, cells = of_group[0]["instances"], {row["metric"]: row for row in of_group}
+    for metric, value in content["training"].get("validation", {}).items():
+        cells[VALIDATION + metric] = {"mean": validation_figure(value)}
+    cells["CPU s"] = {"mean": model["cpu_seconds"]}
     return {
         "version": version("segue"),
         "log": content["log"],
-        "instances": content["instances"],
+        "part": content.get("part", "test"),
+        "instances": instances,
         "experiment": content["experiment"],
         "training": content["training"],
         "seeds": [run["seed"] for run in content.get("seeds", [content["experiment"]])],
         "cpu_seconds": model["cpu_seconds"],
-        "figures": {metric: {k: cell[k] for k in FIGURES if k in cell} for metric, cell in cells.items() if cell},
+        "figures": {m: {k: cells[m][k] for k in FIGURES if k in cells[m]} for m in metrics if cells.get(m)},
     }
+
+
+def _run(command: str) -> dict[str, Any]:
+    """What the command writes with --json."""
+    program, *words = shlex.split(command)
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        if program == "segue":
+            words = ["-m", "segue", *words, "--no-baselines", "--out", str(Path(folder) / "model")]
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, sums round otherwise, and trainings drift apart
+        subprocess.run([sys.executable, *words, "--json", str(found)], check=True, env=one_thread)
+        return json.loads(found.read_text(encoding="utf-8"))
 
 
 def main() -> None:
@@ -57,7 +78,7 @@ def main() -> None:
         stored = json.loads(path.read_text(encoding="utf-8"))
         for row in stored["rows"]:
             if "figures" not in row or "--again" in sys.argv:
-                row.update(measure(row["command"], stored["metrics"]))
+                row.update(measure(row["command"], stored["metrics"], row.get("group")))
                 write_json(path, stored)  # after each row, so that an interrupted call continues
 
 

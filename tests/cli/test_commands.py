@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from importlib.metadata import version
 
 from segue import papers
 from segue.data.datasets import catalog
@@ -86,7 +87,9 @@ def test_reproduce_prints_measured_and_published_values(segue, here, monkeypatch
     out = done(segue("reproduce toy --quick --fresh --runs kept --json table.json --out pages"))
     assert re.search(r"HGN .*\.1867 .*\.0426 .*4\.38 *\n .*\.0400–\.3333", out)
     assert "quick=True, overwrite=True in kept" in out
-    assert json.loads((here / "table.json").read_text())["rows"][0]["seeds"] == [0.04, 1 / 3]
+    stored = json.loads((here / "table.json").read_text())
+    assert stored["rows"][0]["seeds"] == [0.04, 1 / 3]
+    assert (stored["command"], stored["version"]) == ("segue reproduce toy --quick", version("segue"))
     assert ">.1867</td>" in (here / "pages" / "toy.html").read_text()
 
 

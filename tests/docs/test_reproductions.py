@@ -28,10 +28,9 @@ from segue.papers.report import read_result, update_page, write_pictures
 from segue.papers.verdict import NO_FIGURE, ONE_SEED, verdicts
 
 ROOT = Path(__file__).parents[2]
-PAGES, RESULTS = (
-    [ROOT / "docs" / "results" / f"{paper}.md" for paper in ("hgn", "hcrnn", "criteo", "iarn")],
-    ROOT / "results",
-)
+PAGES = [ROOT / "docs" / "results" / f"{paper}.md" for paper in ("hgn", "hcrnn", "criteo", "iarn")]
+PAGES.append(ROOT / "docs" / "models" / "ensembles.md")
+RESULTS = ROOT / "results"
 COMPARISONS = ROOT / "docs" / "results" / "comparisons.md"
 FILES = sorted(RESULTS.glob("*.json"))
 files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -88,6 +87,13 @@ def test_the_sizes_of_the_logs_of_a_page_are_those_of_the_catalogue() -> None:
 )
 def test_the_protocol_is_described_as_today(name: str, note: str) -> None:
     assert note in json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["notes"]
+
+
+@files
+def test_a_result_names_its_command_and_version(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["command"] == f"segue reproduce {path.stem}"
+    assert content["version"]
 
 
 @files

@@ -52,6 +52,14 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return one
 
 
+def test_blends_stand_beside_their_neighbour_models(make: Make) -> None:
+    made = make("cds-blends").as_dict()
+    blends = ["Sequential KNN with VS-KNN", "Sequential KNN with SASRec"]
+    assert [row["method"] for row in made["rows"][::2]] == ["Sequential KNN", "VS-KNN", *blends]
+    assert [name for name, run in made["runs"].items() if "weight" in run] == blends
+    assert made["runs"]["Sequential KNN with SASRec"]["blend of"] == ["Sequential KNN", "SASRec"]
+
+
 @pytest.mark.parametrize("name", HGN)
 def test_every_table_has_a_title_and_notes(name: str, make: Make) -> None:
     made = make(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,8 @@ def reproduce(
     options = {} if device is None else {"device": device}
     reproduction = make(runs=cache, quick=quick, **options)
     show(reproduction.table())
-    write_json_output(output.json, reproduction.as_dict())
+    command = f"segue reproduce {table}{' --quick' if quick else ''}"
+    write_json_output(output.json, {"command": command, "version": version("segue"), **reproduction.as_dict()})
     if output.out is not None:
         for path in reproduction.write(output.out, table):
             say(f"written: {path}")

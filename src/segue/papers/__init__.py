@@ -12,6 +12,7 @@ from segue.papers.criteo import table5 as criteo_table5
 from segue.papers.hcrnn import figures as hcrnn_figures
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.hcrnn import table3 as hcrnn_table3
+from segue.papers.hgn import blends as cds_blends
 from segue.papers.hgn import figures as hgn_figures
 from segue.papers.hgn import table2 as hgn_table2
 from segue.papers.hgn import table3 as hgn_table3
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table5": hgn_table5.reproduce,
     "hgn-table6": hgn_table6.reproduce,
     "hgn-figures": hgn_figures.reproduce,
+    "cds-blends": cds_blends.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
     "hcrnn-table3": hcrnn_table3.reproduce,
     "hcrnn-figures": hcrnn_figures.reproduce,

@@ -117,6 +117,15 @@ CONTENTS: tuple[Entry, ...] = (
         table="hgn-figures",
         remark=_DRAWN,
     ),
+    _hgn(
+        title="Blends",
+        shows="neighbour models with each other and with SASRec",
+        section="../models/ensembles.md#blends",
+        table="cds-blends",
+        method="Sequential KNN with SASRec",
+        form=BEST_HERE,
+        remark="not in the paper",
+    ),
     Entry(
         paper="RecBole",
         title="Running example",

@@ -1,0 +1,118 @@
+"""Figures of stored results on the pages; `docs/generate.py` writes them.
+
+    <!-- comparison: ml-100k -->    a short table of a file in results/comparisons
+    <!-- runs: neumf-ml-100k -->    the figures of the commands of a file in results/runs
+    <!-- figure: hgn-table3; SASRec; recall@10 -->.0652<!-- end -->    one figure of a file in results, within a line
+
+A metric may be `published recall@10`: what the paper prints. Figures that a paper or another program prints, and no
+result file has, are marked by hand with their source, and stay as they are:
+
+    <!-- printed: HGN, Table 6 -->.0456<!-- end -->
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from segue.reporting.numbers import SECONDS, metric_text, seconds_text
+
+RESULTS = Path(__file__).parents[1] / "results"
+FIGURE = re.compile(r"(<!-- figure: ([^;>]+); ([^;>]+); ([^;>]+?)(?:; ([^>]+?))? -->)[^<]*(<!-- end -->)")
+PUBLISHED, VALIDATION = "published ", "validation "
+NDCG = ("mean", "low", "high")
+
+
+def read(name: str) -> dict[str, Any]:
+    """A file of `results`, by its name without the ending."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def refresh_figures(text: str) -> str:
+    """The text of a page with the figures within its lines made anew."""
+    return FIGURE.sub(lambda m: m[1] + metric_text(stored_figure(m[2], m[3], m[4], m[5])) + m[6], text)
+
+
+def comparison_block(name: str) -> str:
+    """The models of a comparison by their NDCG@10, with intervals, marks and cost."""
+    facts = read(f"comparisons/{name}")
+    lines = [
+        "| model | recall@10 | ndcg@10 | 95% interval | training, CPU s | peak MB of its process |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for model in facts["models"]:
+        ndcg, recall = model["metrics"]["ndcg@10"], model["metrics"]["recall@10"]["mean"]
+        mean, low, high, recall = (metric_text(value) for value in (*(ndcg[k] for k in NDCG), recall))
+        marks = ndcg.get("against", {"stars": ""})["stars"].replace("*", "▾")
+        best = facts["best_models"][model["model"]]
+        cost = f"{best['training']['cpu_seconds']:.1f} | {best['cost']['peak_mb']:,.0f}"
+        lines.append(f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {cost} |".replace("  ", " "))
+    how, protocol = facts["comparison"], facts["protocol"]
+    command = f"segue compare {name} --trials {how['trials']} --minutes {how['minutes']:g} --jobs {how['jobs']}"
+    about = (
+        f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['instances']:,} test instances."
+    )
+    return "\n".join([about, "", *lines, ""])
+
+
+def runs_block(name: str) -> str:
+    """The figures of commands; of several seeds the mean, the lowest and the highest."""
+    stored = read(f"runs/{name}")
+    metrics, rows = stored["metrics"], stored["rows"]
+    lines = [f"| model | {' | '.join(metrics)} | command |", f"|---|{'---:|' * len(metrics)}---|"]
+    for row in rows:
+        figures = [_figure_cell(metric, row["figures"].get(metric)) for metric in metrics]
+        lines.append(f"| {' | '.join([row['name'], *figures])} | `{row['command']}` |")
+    protocols = {(row["experiment"]["protocol"]["name"], row["experiment"]["protocol"]["fingerprint"]) for row in rows}
+    tested = not all(metric in SECONDS or metric.startswith(VALIDATION) for metric in metrics)
+    counts = {(row["instances"], row.get("part", "test")) for row in rows} if tested else ()
+    about = [f"{count:,} {part} instances" for count, part in sorted(counts)]
+    about += [f"protocol {protocol} ({fingerprint})" for protocol, fingerprint in sorted(protocols)]
+    about += [f"segue {version}" for version in sorted({row["version"] for row in rows})]
+    return "\n".join([*lines, "", f"{', '.join(about)}, one thread; `results/runs/{name}.json`.", ""])
+
+
+def _figure_cell(metric: str, figure: Mapping[str, Any] | None) -> str:
+    if figure is None:
+        return ""
+    if metric in SECONDS:
+        return seconds_text(figure["mean"])
+    runs = figure.get("runs")
+    seeds = f" ({metric_text(min(runs))}–{metric_text(max(runs))})" if runs else ""
+    return f"{metric_text(figure['mean'])}{seeds}"
+
+
+def stored_figure(name: str, method: str, metric: str, part: str | None = None) -> float:
+    """The figure of a method in a file of `results`: of a paper's table, of a comparison, or of runs.
+
+    Args:
+        name: of the file, without its ending.
+        method: or the model, or the name of the row.
+        metric: such as recall@10, or `published recall@10`.
+        part: the beginning of the title of the table's part, where the method is in several.
+
+    Raises:
+        LookupError: the file has no such figure, or several.
+    """
+    found = list(_figures(read(name), method, metric, part or ""))
+    if len(found) != 1:
+        raise LookupError(f"results/{name}.json has {len(found)} figures for {method}; {metric}; {part or 'any part'}")
+    return float(found[0])
+
+
+def _figures(stored: Mapping[str, Any], method: str, metric: str, part: str) -> Iterator[float]:
+    key, metric = (
+        ("published", metric.removeprefix(PUBLISHED)) if metric.startswith(PUBLISHED) else ("measured", metric)
+    )
+    for row in stored.get("rows", ()):
+        if "figures" in row and row["name"] == method and metric in row["figures"]:
+            yield row["figures"][metric]["mean"]
+        elif (row.get("method"), row.get("metric")) == (method, metric) and row["part"].startswith(part):
+            yield row[key]
+    for model in stored.get("models", ()):
+        if model["model"] == method and metric in model["metrics"]:
+            yield model["metrics"][metric]["mean"]
