@@ -46,6 +46,13 @@ def test_pages_are_made_from_the_result_files(page: Path, results: Path) -> None
     assert page.read_text(encoding="utf-8") == update_page(page, results), f"run: python -m segue.papers.report {names}"
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "results").glob("*.md")), ids=lambda page: page.stem)
+def test_no_page_calls_a_difference_significant(page: Path) -> None:
+    """Generated sentences have the corrected p; the others say what is above what, in how many trainings."""
+    found = re.findall(r"\bsignifican\w+|\b(?:is|are) real\b|\bprove[sn]?\b|\bwithin chance\b", page.read_text("utf-8"))
+    assert not found, f"{page.name}: {found}"
+
+
 def test_every_comparison_is_shown() -> None:
     shown = re.findall(r"<!-- results/(\S+)\.json -->", COMPARISONS.read_text(encoding="utf-8"))
     assert sorted(shown) == sorted(path.stem for path in (RESULTS / "comparisons").glob("*.json"))

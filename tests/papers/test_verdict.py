@@ -114,13 +114,15 @@ def test_a_printed_zero_at_the_end_counts() -> None:
     assert [num_decimals(figure) for figure in (None, 0.0921, 7.07 / 100, 38_724.0, 24.31)] == [0, 4, 4, 0, 2]
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if not find(name).depends_on_seed])
-def test_models_that_do_not_depend_on_the_seed(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MODELS if not find(name).trained_by_gradient])
+def test_models_in_closed_form_say_whether_they_depend_on_the_seed(name: str) -> None:
     protocol = PROTOCOLS["ratings" if find(name).task == "rating" else "leave-one-out"]
+    settings = {"l2": 0.1} if name == "mf" else {}  # with its default, the vectors of so small a log shrink to zero
     one, two = (
-        Experiment(model=name, protocol=protocol, seed=seed).run(RATED).result.predictions.arrays() for seed in (0, 1)
+        Experiment(model=name, protocol=protocol, settings=settings, seed=seed).run(RATED).result.predictions.arrays()
+        for seed in (0, 1)
     )
-    assert all(np.array_equal(one[key], two[key]) for key in one)
+    assert find(name).depends_on_seed != all(np.array_equal(one[key], two[key]) for key in one)
 
 
 def test_the_error_is_that_of_users() -> None:
