@@ -51,7 +51,9 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         notes=(
             *quick_note(quick),
             "RMSE of the test ratings whose user and item both have at least so many ratings before the date of the "
-            "split; all from the same trainings. The paper gives no figures, and filters its logs before training.",
+            "split; all from the same trainings. The paper draws its figures, and prints that IARN-Plain has 2.54% "
+            "less error than the second best from 50 ratings on, and 11.65% less from 100 on, on average. It filters "
+            "its logs before training.",
             *(note for setup in MOVIELENS_SETUPS for note in log_notes(setup, results[setup.title])),
             f"P-values are corrected for the {len(tests)} tests of this figure (Holm).",
             *difference_sentences(tests),
