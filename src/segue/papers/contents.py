@@ -204,6 +204,7 @@ CONTENTS: tuple[Entry, ...] = (
         section="iarn.md#figure-5",
         table="iarn-figure5",
         method="",
+        remark=_DRAWN,
     ),
     _criteo(
         title="Table 1",
