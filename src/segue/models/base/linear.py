@@ -16,17 +16,20 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
+from scipy.linalg import lapack
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
 from segue.data.log import Floats, Ids, Log, distinct
+from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import LogUniform, Space, Uniform
 from segue.nn.buffers import require_ids
 
 logger = logging.getLogger("segue")
 
+MIN_L2_SHARE = 1e-12  # of the trace of the matrix that l2 is added to; the inverse then has some right digits
 LINEAR_SPACE: Space = {"l2": LogUniform(10.0, 5000.0), "position_decay": Uniform(0.4, 1.0)}
 
 
@@ -43,7 +46,8 @@ class LinearConfig(Config):
         ge=1,
         description=(
             "Number of most popular items that have weights; all others score 0. With n items the model has n^2 "
-            "numbers, and fitting it takes 30 n^2 bytes and time that grows with n^3."
+            "numbers, and fitting it takes 24 n^2 bytes (ease) or up to 40 n^2 bytes (slist, tale) and time that grows "
+            "with n^3."
         ),
     )
 
@@ -56,6 +60,7 @@ class LinearModel(DirectModel):
         weight: B, with zeros in row 0 and column 0; n is the number of items with weights.
     """
 
+    depends_on_seed = False
     config: LinearConfig
     skips_padding = "anywhere"
     additive = "sum"
@@ -91,7 +96,7 @@ class LinearModel(DirectModel):
                 *(self.name, f"{len(popular):,}", f"{log.num_items:,}", 100 * left_out),
             )
         self.place.copy_(torch.from_numpy(place))
-        self.weight[1:, 1:] = torch.from_numpy(self.item_weights(log, place)).to(self.weight)
+        self.weight[1:, 1:].copy_(torch.from_numpy(self.item_weights(log, place)))
 
     def check_buffers(self) -> None:
         """Raise `ConfigError` if loaded places are outside the weights."""
@@ -121,3 +126,41 @@ def user_item_matrix(log: Log, place: Ids) -> sp.csr_array:
     keys = keys[keys % span > 0]
     ones = np.ones(len(keys))
     return sp.csr_array((ones, (keys // span - 1, keys % span - 1)), shape=(log.num_users, span - 1))
+
+
+def regression_weights(gram: Floats, cross: Floats, *, l2: float, max_diagonal: float | None) -> Floats:
+    """B, (n, n), that minimises tr(B^T gram B - 2 B^T cross) + l2 |B|^2, with B_jj <= max_diagonal if there is a bound.
+
+    Column j is P (cross_j - m_j e_j) with P = (gram + l2)^-1. The multiplier m_j is 0 where the bound holds without it.
+
+    Args:
+        gram: (n, n), symmetric; its memory is used.
+        cross: (n, n).
+        l2: weight of the penalty.
+        max_diagonal: the bound, or None.
+    """
+    inverse = ridge_inverse(gram, l2)
+    weights = inverse @ cross
+    if max_diagonal is not None:
+        inverse *= np.maximum(np.diag(weights) - max_diagonal, 0) / np.diag(inverse)
+        weights -= inverse
+    return weights
+
+
+def ridge_inverse(gram: Floats, l2: float) -> Floats:
+    """(gram + l2)^-1 of a symmetric, positive semidefinite matrix, written into its memory.
+
+    LAPACK's Cholesky factor is written there, too: 2.8 times as fast as `numpy.linalg.inv`, which needs three more
+    matrices of this size.
+
+    Raises:
+        ConfigError: l2 is lost to rounding beside the entries of the matrix.
+    """
+    least = MIN_L2_SHARE * float(np.trace(gram))
+    require(l2 >= least, f"l2={l2}: must be at least about {least:.1g} on this log, or rounding decides the weights")
+    gram[np.diag_indices_from(gram)] += l2
+    factor, _ = lapack.dpotrf(gram.T, lower=1, overwrite_a=1, clean=0)  # the order of Fortran: the same memory
+    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T
+    for row in range(len(inverse)):  # the other half
+        inverse[row + 1 :, row] = inverse[row, row + 1 :]
+    return inverse

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from segue.data.log import Floats, Ids, Log
-from segue.models.base.linear import LINEAR_SPACE, LinearConfig, LinearModel, user_item_matrix
+from segue.models.base.linear import LINEAR_SPACE, LinearConfig, LinearModel, ridge_inverse, user_item_matrix
 from segue.models.base.search_space import Space
 
 
@@ -30,9 +30,7 @@ class EASE(LinearModel):
 
     def item_weights(self, log: Log, place: Ids) -> Floats:
         matrix = user_item_matrix(log, place)
-        gram = (matrix.T @ matrix).toarray()
-        gram[np.diag_indices_from(gram)] += self.config.l2
-        weights = np.linalg.inv(gram)
+        weights = ridge_inverse((matrix.T @ matrix).toarray(), self.config.l2)
         weights /= -np.diag(weights)
         np.fill_diagonal(weights, 0.0)
         return weights
