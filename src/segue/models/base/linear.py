@@ -105,8 +105,13 @@ class LinearModel(DirectModel):
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last_items(self.window)
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
-        weight = (self.config.position_decay ** age.to(self.weight)).expand(history.shape)
-        scores = nn.functional.embedding_bag(self.place[history], self.weight, per_sample_weights=weight, mode="sum")
+        decay = self.config.position_decay ** age.to(self.weight)
+        known = self.place[history]
+        row, column = known.nonzero(as_tuple=True)  # twice as fast as adding rows of zeros where histories are long
+        start = torch.searchsorted(row, torch.arange(len(history), device=history.device))
+        scores = nn.functional.embedding_bag(
+            known[row, column], self.weight, start, per_sample_weights=decay[column], mode="sum"
+        )
         place = self.place if items is None else self.place[items]
         scores = scores.index_select(1, place)
         scores[:, slice(0, 1) if items is None else items == 0] = -torch.inf
