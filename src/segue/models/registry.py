@@ -58,6 +58,8 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "stan": "segue.models.neighbours.stan:STAN",
     "vstan": "segue.models.neighbours.stan:VSTAN",
     "ease": "segue.models.linear.ease:EASE",
+    "slist": "segue.models.linear.slist:SLIST",
+    "tale": "segue.models.linear.tale:TALE",
     "bprmf": "segue.models.factorization.bprmf:BPRMF",
     "neumf": "segue.models.factorization.neumf:NeuMF",
     "item2vec": "segue.models.factorization.item2vec:Item2Vec",
