@@ -215,6 +215,27 @@ def test_training_does_not_use_the_test_set(refit: bool) -> None:
     assert (facts["experiment"]["candidates"], facts["experiment"]["refit"]) == (5, refit)
 
 
+@pytest.mark.parametrize("resumable", [True, False])
+def test_each_training_keeps_its_state_in_a_folder_of_its_own(
+    resumable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The choice of the epoch and the refit of both stages; none where no folder is given."""
+    folders: list[Path | None] = []
+
+    def recorded(work: Any) -> Any:
+        return lambda *arguments, **options: folders.append(options["folder"]) or work(*arguments, **options)
+
+    for name in ("select_epoch", "refit_model"):
+        monkeypatch.setattr(Experiment, name, recorded(getattr(Experiment, name)))
+    experiment = Experiment(model="bprmf", protocol=PROTOCOL, settings=SMALL, refit=True)
+    rerank(experiment, replace(experiment, seed=1), LOG, candidates=5, folder=tmp_path if resumable else None)
+    assert len(folders) == 4
+    if resumable:
+        assert len({folder for folder in folders if folder and tmp_path in (folder, *folder.parents)}) == 4
+    else:
+        assert folders == [None] * 4
+
+
 def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
     first, second = (Experiment(model=name, protocol=PROTOCOL) for name in ("item-knn", "mf"))
     outcome = first.run(LOG)

@@ -171,6 +171,7 @@ def test_figure_3_is_of_each_step_alone_and_relative_to_the_best_baseline(
     base = best_of_the_papers_baselines(ranks, criteo_paper.NEXT_ITEM)
     uplifts = {(row["method"], row["steps ahead"]): row["uplift, %"] for row in found.pictures[3].rows}
     assert {name for name, _ in uplifts} == {"Sequential rules", *(method.name for method in criteo_paper.NETWORKS)}
+    assert {step for _, step in uplifts} == set(range(1, criteo_paper.HORIZON + 1))
     for (name, step), measured in uplifts.items():
         one, other = (float(np.nanmean(at_step(ranks[n], 20, step))) for n in (name, base))
         assert found.row(name, f"recall@20, step {step}").mean == pytest.approx(one)

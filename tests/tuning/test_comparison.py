@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
-from segue.models.registry import LOCATIONS, MODELS
+from segue.models.registry import LOCATIONS, MODELS, find
 from segue.serving.saved_model import load, read_facts, save
 from segue.temporary import locked_folder
 from segue.tuning import scheduler as scheduler_module
@@ -101,6 +101,16 @@ def test_each_model_has_the_same_trials_and_one_test(
     assert [row["model"] for row in rows] == [entry.model for entry in entries]
     assert all(row["peak MB"] is None or row["peak MB"] > 0 for row in rows)
     table([entry.result for entry in entries if entry.result])
+
+
+def test_every_setting_of_a_comparison_is_that_of_its_searches() -> None:
+    plan = comparison("pop", "bprmf", seed=3, monitor="recall@5", eval_every=2, patience=4, refit=True, trials=7)
+    search = plan.search("bprmf", 9.0)
+    shared = {one.name for one in fields(Comparison)} & {one.name for one in fields(Experiment)}
+    assert shared >= {"protocol", "seed", "monitor", "eval_every", "patience", "refit"}
+    assert {name: getattr(search.experiment, name) for name in shared} == {name: getattr(plan, name) for name in shared}
+    assert (search.experiment.model, search.trials, search.seconds) == ("bprmf", 7, 9.0)
+    assert search.space == find("bprmf").space
 
 
 def test_the_model_to_serve_is_the_best_on_validation_and_not_on_the_test(

@@ -57,6 +57,13 @@ def test_a_value_may_be_valid_only_with_another_value_of_the_space() -> None:
     assert validate_space(both, HGN) == both
 
 
+def test_values_are_checked_beside_the_settings_of_the_preset() -> None:
+    space = {"lr": Choice(0.1)}
+    assert validate_space(space, HGN, preset="paper") == space
+    with pytest.raises(ConfigError, match="preset 'papers'"):
+        validate_space(space, HGN, preset="papers")
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_space_of_a_model_is_within_the_declared_ranges(name: str) -> None:
     model = MODELS[name]
