@@ -10,12 +10,15 @@ from typing import Any
 from segue.papers.reproduction import Reproduction
 
 RESULTS = Path(__file__).parents[2] / "results"
+OF_THE_COMMAND = {"command", "version"}  # which `segue reproduce` adds
+OWN = "published"
 
 
 def form_differences(made: Reproduction, name: str) -> list[str]:
     """In which the title, the published figures, the axes of pictures, the keys or the notes without figures differ.
 
-    Rows that depend on the log may be in one of the two alone, and further keys in what is made.
+    Rows that depend on the log may be in one of the two alone. What is made may have further keys, and the file figures
+    beside those of the metric of a row.
     """
     content = json.loads(json.dumps(made.as_dict()))
     stored = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
@@ -23,18 +26,28 @@ def form_differences(made: Reproduction, name: str) -> list[str]:
     common = sorted(published.keys() & expected.keys())
     notes = [note for note in content["notes"] if not re.search(r"\d|QUICK", note)]
     return [
-        *(f"{name} has no {key}" for key in stored.keys() - content.keys()),
+        *(f"{name} has no {key}" for key in stored.keys() - content.keys() - OF_THE_COMMAND),
         *([] if content["title"] == stored["title"] else ["title"]),
         *([] if common else ["no common row"]),
-        *(f"{key}: {published[key]}, not {expected[key]}" for key in common if published[key] != expected[key]),
+        *(f"{key}: {published[key]}, not {expected[key]}" for key in common if not published[key] <= expected[key]),
+        *(
+            f"{key}: nothing published"
+            for key in common
+            if OWN in dict(expected[key]) and OWN not in dict(published[key])
+        ),
         *(f"{one}, not {other}" for one, other in zip(_axes(content), _axes(stored), strict=True) if one != other),
         *(note for note in notes if note not in stored["notes"]),
     ]
 
 
-def _published(content: dict[str, Any]) -> dict[tuple[str, str, str], Any]:
+def _published(content: dict[str, Any]) -> dict[tuple[str, str, str], set[tuple[str, float]]]:
+    """The columns with published figures of each row, of its own metric and of others."""
     return {
-        (row["part"], row["method"], row["metric"]): (row["published"], row["other_logs"]) for row in content["rows"]
+        (row["part"], row["method"], row["metric"]): {
+            *([] if row["published"] is None else [(OWN, row["published"])]),
+            *row["other_logs"].items(),
+        }
+        for row in content["rows"]
     }
 
 
