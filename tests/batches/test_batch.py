@@ -151,3 +151,24 @@ def test_trimmed_drops_positions_that_all_rows_lack() -> None:
     assert short.trimmed() is short
     nothing = Batch(torch.tensor([1]), torch.zeros((1, 3), dtype=torch.long))
     assert nothing.trimmed() is nothing
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=3),
+    st.integers(1, 6),
+    st.booleans(),
+)
+def test_times_stay_with_their_events(rows: list[list[int]], window: int, keep_inner: bool) -> None:
+    """The time of an event is ten times its item here."""
+    history = torch.tensor(rows)
+    batch = Batch(torch.arange(len(rows)), history, times=10 * history, time=torch.arange(len(rows)))
+    for changed in (
+        batch.last_events(window),
+        batch.without_gaps(keep_inner=keep_inner),
+        batch.trimmed(),
+        batch.take(torch.tensor([0, 0])),
+    ):
+        assert changed.times is not None
+        assert changed.times.tolist() == (10 * changed.history).tolist()
+    assert batch.last_events(window).history.tolist() == batch.last_items(window).tolist()
+    assert batch.take(torch.tensor([0, 0])).time.tolist() == [0, 0]  # type: ignore[union-attr]

@@ -92,3 +92,23 @@ def test_negatives_are_the_users_own() -> None:
         assert batch.negatives.shape[1:] == (4, 1, 3)
         for user, drawn in zip(batch.user.tolist(), batch.negatives, strict=True):
             assert not set(drawn.flatten().tolist()) & {0, *items_of(log, user)}
+
+
+@given(HISTORIES, st.integers(1, 6), st.integers(1, 4), SEEDS)
+def test_times_are_those_of_the_events_and_of_the_newest_target(
+    histories: list[list[int]], window: int, batch_size: int, seed: int
+) -> None:
+    """Each event has a time of its own here, which tells its item."""
+    times = [[100 * user + place for place in range(1, len(h) + 1)] for user, h in enumerate(histories, 1)]
+    log = synthetic.from_sequences(histories, num_items=ITEMS, times=times)
+    item_at = {
+        time: item
+        for row, history in zip(times, histories, strict=True)
+        for time, item in zip(row, history, strict=True)
+    }
+    for batch in CausalSequences(window=window, times=True).batches(log, batch_size, np.random.default_rng(seed)):
+        assert batch.times is not None
+        assert batch.time is not None
+        found = [[item_at.get(time, 0) for time in row] for row in batch.times.tolist()]
+        assert found == batch.history.tolist()
+        assert [item_at[time] for time in batch.time.tolist()] == batch.target[:, -1].tolist()

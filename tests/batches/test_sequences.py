@@ -280,3 +280,24 @@ def test_nothing_recent_in_an_empty_log() -> None:
         list(user_item_pairs(synthetic.from_sequences([[]], num_items=ITEMS), 3, np.random.default_rng(0), recency=0.1))
         == []
     )
+
+
+@given(HISTORIES, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 99))
+def test_times_are_those_of_the_events_and_of_the_last_query(
+    histories: list[list[int]], window: int, targets: int, per_row: int, seed: int
+) -> None:
+    """Each event has a time of its own here, which tells its item."""
+    times = [[100 * user + place for place in range(1, len(h) + 1)] for user, h in enumerate(histories, 1)]
+    log = synthetic.from_sequences(histories, num_items=ITEMS, times=times)
+    item_at = {
+        time: item
+        for row, history in zip(times, histories, strict=True)
+        for time, item in zip(row, history, strict=True)
+    }
+    windows = SlidingWindows(window=window, num_targets=targets, windows_per_row=per_row, times=True)
+    for batch in windows.batches(log, 4, np.random.default_rng(seed)):
+        assert batch.times is not None
+        assert batch.time is not None
+        assert [[item_at.get(time, 0) for time in row] for row in batch.times.tolist()] == batch.history.tolist()
+        after_newest = [item_at.get(time, 0) for time in batch.time.tolist()]
+        assert after_newest == batch.target[:, per_row - 1].tolist()

@@ -98,6 +98,7 @@ def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None
         {"min_history": 2},
         {"by": "whole-users", "arguments": {}},
         {"leak": "drop"},
+        {"request_time": "known"},
         {"by": "whole-users", "arguments": {}, "exclude_seen": False, "horizon": 5},
     ]
     assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)

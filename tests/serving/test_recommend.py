@@ -292,3 +292,35 @@ def test_an_answer_of_the_model_does_not_count_the_events_of_the_log(monkeypatch
     assert found.fallback is not None
     assert [one.item for one in found] == ["a", "b"]
     assert counted == [7]
+
+
+class ReadsTimes(AfterNewest):
+    """Keeps the times of every input of `score`."""
+
+    reads_times = reads_request_time = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[tuple[list[int], int]] = []
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        assert batch.times is not None
+        assert batch.time is not None
+        self.times.append((batch.times[0].tolist(), int(batch.time[0])))
+        return super().score(batch, items)
+
+
+def test_a_model_that_reads_times_is_told_those_of_the_history_and_of_the_request() -> None:
+    """By default the request is at the time of the newest event, and so are events without a time."""
+    log = film_log()
+    log = replace(log, time=np.array([5, 7, 1, 2, 3, 4, 9]))
+    model = ReadsTimes()
+    recommend(model, log, user="ann")
+    recommend(model, log, user="ann", time=20)
+    recommend(model, log, history=["d", "x", "a"], times=[1, 2, 3], time=4)
+    recommend(model, log, history=["d", "a"])
+    assert model.times == [([5, 7], 9), ([5, 7], 20), ([1, 3], 4), ([9, 9], 9)]
+    with pytest.raises(DataError, match="2 times for 1 items of the history: each needs its own"):
+        recommend(model, log, history=["d"], times=[1, 2])
+    with pytest.raises(DataError, match="films: has no times"):
+        recommend(model, film_log(), user="ann")

@@ -30,3 +30,24 @@ def test_scores_under_other_ids(name: str) -> None:
         expected = model.score(own)[:, [0, *range(12, 2, -1)]]
         torch.testing.assert_close(other.score(batch), expected)
         torch.testing.assert_close(other.score(batch, torch.tensor([2, 7])), expected[:, [2, 7]])
+
+
+@pytest.mark.parametrize("window", [2, 4])
+def test_times_move_with_the_items_that_the_model_knows(window: int) -> None:
+    model: Any = subject(MODELS["hstu"], time="request", window=window).train(LOG)
+    users, items = Vocab(pl.Series([9])), Vocab(pl.Series([12, 77, 11, 10]))
+    other = VocabularyAdapter(model, LOG, users, items).eval()
+    batch = Batch(
+        torch.tensor([1]),
+        torch.tensor([[0, 4, 2, 3, 2, 1]]),
+        times=torch.tensor([[0, 10, 200, 3000, 40_000, 500_000]]),
+        time=torch.tensor([6_000_000]),
+    )
+    own = Batch(
+        torch.tensor([9]),
+        torch.tensor([[10, 11, 12]])[:, -window:],
+        times=torch.tensor([[10, 3000, 500_000]])[:, -window:],
+        time=batch.time,
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(other.score(batch)[:, [1, 3]], model.score(own)[:, [12, 11]])

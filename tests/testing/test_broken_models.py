@@ -65,6 +65,15 @@ class OtherListForOneUser(Pop):
         return scores if len(batch) > 1 else torch.where(scores.isfinite(), -scores, scores)
 
 
+@breaks("request_time", 16)
+class ReadsTheRequest(Pop):
+    """The time of the request decides, though the model does not say that it reads it."""
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        scores = super().score(batch, items)
+        return scores if batch.time is None else scores + (batch.time % 7).unsqueeze(1)
+
+
 @breaks("candidate_consistency", 2)
 class ScoresNextId(BPRMF):
     """Scores of selected items are those of the next ids."""

@@ -18,3 +18,9 @@ def test_model_obeys_law(model: str, law: str) -> None:
             testing.LAWS[law](subject)
     else:
         testing.LAWS[law](subject)
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize("time", ["events", "request"])
+def test_a_model_that_reads_times_obeys_law(time: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS["hstu"], time=time))

@@ -30,6 +30,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from segue.batches.gaps import closing_order
+
 AnyBatch = TypeVar("AnyBatch", bound="Batch")
 
 NO_NEGATIVES = torch.empty(0, 0, 0, 0, dtype=torch.long)
@@ -42,13 +44,16 @@ class Batch:
     Attributes:
         user: user ids; 0 for an anonymous user.
         history: the items of each user, oldest first; 0 is padding.
-        time: when the next item is wanted, in the unit of the log; None for the end of the training log.
+        times: the time of each event of the history, in the unit of the log; 0 at padding. None where the model reads
+            none, or the log has none.
+        time: when the item after the newest one of the history is wanted, in the same unit; None where that is unknown.
     """
 
     batch_fields: ClassVar[tuple[str, ...]] = ()  # fields that belong to the batch as a whole, not to its rows
 
     user: Int[Tensor, "B"]
     history: Int[Tensor, "B P"]
+    times: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     time: Int[Tensor, "B"] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
@@ -71,10 +76,21 @@ class Batch:
 
     def last_items(self, window: int) -> Int[Tensor, "B L"]:
         """The last `window` items of each history, padded on the left where a history is shorter."""
-        missing = window - self.history.shape[1]
-        if missing > 0:
-            return torch.nn.functional.pad(self.history, (missing, 0))
-        return self.history[:, self.history.shape[1] - window :]
+        return _newest(self.history, window)
+
+    def last_events(self: AnyBatch, window: int) -> AnyBatch:
+        """The batch with the last `window` events of each history, padded on the left where a history is shorter."""
+        return self._map_history(lambda column: _newest(column, window))
+
+    def without_gaps(self: AnyBatch, *, keep_inner: bool = False) -> AnyBatch:
+        """The batch with the padding of its histories on the left; see `segue.batches.gaps`."""
+        order = closing_order(self.history, keep_inner=keep_inner)
+        return self._map_history(lambda column: column.gather(1, order))
+
+    def _map_history(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+        """Apply `function` to everything that has one entry for each position of the histories."""
+        times = None if self.times is None else function(self.times)
+        return replace(self, history=function(self.history), times=times)
 
     def trimmed(self: AnyBatch) -> AnyBatch:
         """The batch without the leading positions at which every row is padded; for batches with C = P or C = 1."""
@@ -96,6 +112,10 @@ class Batch:
         else:
             for begin in range(0, len(self), size):
                 yield self._map(lambda tensor, begin=begin: tensor[begin : begin + size])  # type: ignore[misc]
+
+    def take(self: AnyBatch, rows: Int[Tensor, "n"]) -> AnyBatch:
+        """The batch of some rows, in their order."""
+        return self._map(lambda tensor: tensor[rows])
 
     def to(self: AnyBatch, device: torch.device) -> AnyBatch:
         """The same batch on `device`."""
@@ -194,3 +214,11 @@ class RatingBatch(PairBatch):
     @property
     def num_targets(self) -> Int[Tensor, ""]:
         return torch.tensor(len(self))
+
+
+def _newest(column: Int[Tensor, "B P"], window: int) -> Int[Tensor, "B L"]:
+    """The last `window` entries of each row, with zeros on the left where there are fewer."""
+    missing = window - column.shape[1]
+    if missing > 0:
+        return torch.nn.functional.pad(column, (missing, 0))
+    return column[:, column.shape[1] - window :]

@@ -19,7 +19,12 @@ def close_gaps(history: Int[Tensor, "B P"], *, keep_inner: bool = False) -> Int[
     >>> close_gaps(torch.tensor([[4, 0, 5, 0]]), keep_inner=True).tolist()
     [[0, 4, 0, 5]]
     """
+    return history.gather(1, closing_order(history, keep_inner=keep_inner))
+
+
+def closing_order(history: Int[Tensor, "B P"], *, keep_inner: bool = False) -> Int[Tensor, "B P"]:
+    """The position that moves to each position in `close_gaps`."""
     stays = history > 0
     if keep_inner:
         stays = stays.flip(1).cumsum(1).flip(1) > 0
-    return history.gather(1, stays.to(torch.uint8).argsort(dim=1, stable=True))
+    return stays.to(torch.uint8).argsort(dim=1, stable=True)

@@ -35,6 +35,7 @@ class SlidingWindows:
         positions: where the queries are. "full": wherever L items precede and T follow (a user with fewer than L + T
             rows has one query, with a padded history and the targets that there are). "every": after every item that T
             items follow, and after the first item of a shorter user.
+        times: whether batches hold the times of events, and when the next item is wanted.
     """
 
     window: int
@@ -42,6 +43,7 @@ class SlidingWindows:
     windows_per_row: int = 1
     num_negatives: int = 0
     positions: Literal["full", "every"] = "full"
+    times: bool = False
 
     def query_rows(self, log: Log) -> tuple[Ids, Ids]:
         """(first, stop), each (U + 1,): the range of rows of each user at which there is a query."""
@@ -59,12 +61,15 @@ class SlidingWindows:
         rows = max(1, -(-len(user) * batch_size // max(1, int(mask.sum()))))
         for begin in range(0, len(order), rows):
             index = order[begin : begin + rows]
+            next_row = row[index] + self.windows_per_row - 1  # after the newest item
+            length = self.window + self.windows_per_row - 1
             yield SequenceBatch(
                 _ids(user[index]),
-                _items(log, user[index], row[index], -self.window, self.windows_per_row - 1),  # (B, L + C - 1)
+                _items(log, user[index], next_row, -length, 0),  # (B, L + C - 1)
                 _items(log, user[index], row[index], 0, self.num_targets + self.windows_per_row - 1),  # (B, T + C - 1)
                 torch.from_numpy(mask[index]),
                 torch.from_numpy(negatives[index]),
+                **(_times(log, user[index], next_row, length) if self.times else {}),
             )
 
     def _rows(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Mask]:
@@ -99,12 +104,14 @@ class CausalSequences:
         new_targets: with "all", only the last `new_targets` positions of a subsequence are trained on, so that most
             targets have a long history; None for all positions.
         num_negatives: G, negatives drawn for each target; 0 for none.
+        times: whether batches hold the times of events, and when the next item is wanted.
     """
 
     window: int
     coverage: Literal["last", "all"] = "all"
     new_targets: int | None = None
     num_negatives: int = 0
+    times: bool = False
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One epoch in random order, `batch_size` subsequences per batch.
@@ -127,6 +134,7 @@ class CausalSequences:
                 _items(log, user[index], newest[index], 1 - self.window, 1),
                 torch.from_numpy(target_row >= oldest[index][:, None]),
                 torch.from_numpy(negatives),
+                **(_times(log, user[index], newest[index], self.window) if self.times else {}),
             )
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
@@ -196,9 +204,23 @@ def event_ages(log: Log) -> Floats:
 
 def _items(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
     """(n, end - begin) the items at rows `row + begin` up to `row + end`; 0 outside the user's rows."""
+    return _values(log, log.item, user, row, begin, end)
+
+
+def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
+    """`times` and `time` of a batch: of the `length` rows before each row, and of the row itself.
+
+    Raises:
+        DataError: the log has no times.
+    """
+    times = _values(log, log.known_times, user, row, -length, 1)
+    return {"times": times[:, :-1], "time": times[:, -1]}
+
+
+def _values(log: Log, column: Ids | Codes, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
     rows = row[:, None] + np.arange(begin, end)
     inside = (rows >= log.start[user][:, None]) & (rows < log.stop[user][:, None])
-    return _ids(np.where(inside, log.item.take(rows, mode="clip"), 0))
+    return _ids(np.where(inside, column.take(rows, mode="clip"), 0))
 
 
 def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:

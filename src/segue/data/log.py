@@ -197,18 +197,36 @@ class Log:
         return unit_of(int(times.min()), int(times.max()))
 
     @property
+    def known_times(self) -> Ids:
+        """`time`, of a log that must have it.
+
+        Raises:
+            DataError: the log has no times.
+        """
+        if self.time is None:
+            raise DataError(f"{self.name}: has no times; read it with a column of times, or choose a protocol without")
+        return self.time
+
+    @cached_property
+    def newest_time(self) -> int:
+        """The time of the newest event.
+
+        Raises:
+            DataError: the log has no times.
+        """
+        return int(self.column(self.known_times).max(initial=0))
+
+    @property
     def ticks_per_second(self) -> int:
         """How many units of the log's times a second has.
 
         Raises:
             DataError: the log has no times, or they are no dates since 1970.
         """
-        if self.time is None:
-            raise DataError(f"{self.name}: has no times; read it with a column of times, or choose a protocol without")
+        times = self.column(self.known_times)
         if not len(self):
             return 1
         if self.time_unit is None:
-            times = self.column(self.time)
             raise DataError(
                 f"{self.name}: times from {int(times.min()):,} to {int(times.max()):,} are not dates, so they cannot "
                 "be counted in seconds or days; choose a protocol without them"

@@ -57,16 +57,35 @@ class EvalInstances:
         """The instances at `index`, in that order."""
         return EvalInstances(self.log, self.user[index], self.row[index], self.stop[index], self.dropped)
 
-    def histories(self, window: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def histories(self, window: int | None) -> Ids:
         """(C, L) item ids of the last `window` rows before each instance, oldest first, padded with 0 on the left.
 
         With None, L is the length of the longest history of these instances.
         """
+        return self._before(self.log.item, window)
+
+    def times(self, window: int | None) -> Ids:
+        """(C, L) the times of the rows of `histories`, 0 at padding.
+
+        Raises:
+            DataError: the log has no times.
+        """
+        return self._before(self.log.known_times, window)
+
+    def request_times(self) -> Ids:
+        """(C,) when the next item of each instance is requested: the time of the first target.
+
+        Raises:
+            DataError: the log has no times.
+        """
+        return self.log.known_times[self.row]
+
+    def _before(self, column: np.ndarray[Any, np.dtype[Any]], window: int | None) -> Ids:
         first = self.log.start[self.user]
         width = int((self.row - first).max(initial=0)) if window is None else window
         row = self.row[:, None] + np.arange(-width, 0)  # (C, L)
         valid = row >= first[:, None]
-        return np.where(valid, self.log.item[np.where(valid, row, 0)], 0).astype(np.int64)
+        return np.where(valid, column[np.where(valid, row, 0)], 0).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,16 @@ def in_microseconds(times: Times, unit: str | None) -> Times:
     return times * (wanted // ticks) if ticks <= wanted else times // (ticks // wanted)
 
 
+def from_microseconds(times: Times, unit: str) -> Times:
+    """Times since 1970 in microseconds as whole numbers of another unit.
+
+    >>> from_microseconds(889_393_978_000_000, "seconds")
+    889393978
+    """
+    ticks, own = TICKS_PER_SECOND[unit], TICKS_PER_SECOND["microseconds"]
+    return times * (ticks // own) if ticks >= own else times // (own // ticks)
+
+
 def unit_by_size(largest: float) -> str:
     """The unit of whole-number times, guessed from the largest alone: for a description, not for computing dates.
 

@@ -130,6 +130,19 @@ class Protocol(ABC):
         figure = mean_metric(self.evaluate(model, split, "valid", (metric,)), metric)
         return -figure if self.task.lower_is_better(metric) else figure
 
+    @property
+    def gives_request_time(self) -> bool:
+        """Whether models that rank items may read when the next item is requested."""
+        return False
+
+    def check_model(self, model: Model) -> None:
+        """Raise `ConfigError` if the protocol keeps from a model what it reads."""
+        require(
+            self.gives_request_time or not model.reads_request_time,
+            f"the model reads when the next item is requested, and {self.name} does not give it: evaluate it with "
+            "--request-time known (request_time=known in Python), or choose settings of the model that do without",
+        )
+
     @abstractmethod
     def check_metric(self, metric: str) -> None:
         """Raise `ConfigError` if the protocol cannot measure `metric`."""

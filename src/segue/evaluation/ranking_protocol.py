@@ -24,7 +24,8 @@ from segue.evaluation.task import Task
 if TYPE_CHECKING:
     from segue.models.base.model import Model
 
-LATER_SETTINGS = {"horizon": 1, "leak": "keep"}  # settings of later versions: these values leave fingerprints unchanged
+# settings of later versions: these values leave fingerprints unchanged
+LATER_SETTINGS = {"horizon": 1, "leak": "keep", "request_time": "unknown"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class RankingProtocol(Protocol):
         ks: cut-offs of the metrics, ascending; the last one is the depth of the ranks.
         horizon: number of next items that are the targets of each step.
         leak: "drop" leaves users out of training who share an event (an item at a time) with the held-out data.
+        request_time: "known" lets models read when the next item is requested, which is the time of the first target.
     """
 
     task: ClassVar[Task] = RANKING
@@ -47,6 +49,7 @@ class RankingProtocol(Protocol):
     ks: tuple[int, ...] = (5, 10, 20)
     horizon: int = 1
     leak: Literal["keep", "drop"] = "keep"
+    request_time: Literal["unknown", "known"] = "unknown"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +67,8 @@ class RankingProtocol(Protocol):
             "with exclude_seen=false",
         )
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
+        known = self.request_time in ("unknown", "known")
+        require(known, f"request_time={self.request_time!r}: must be unknown or known")
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -115,6 +120,7 @@ class RankingProtocol(Protocol):
         """The ranks of the targets of some instances; `options` are those of `segue.evaluation.ranking.rank`."""
         from segue.evaluation.ranking import rank  # imports torch
 
+        self.check_model(model)
         return rank(
             model,
             instances,
@@ -124,6 +130,10 @@ class RankingProtocol(Protocol):
             horizon=self.horizon,
             **options,
         )
+
+    @property
+    def gives_request_time(self) -> bool:
+        return self.request_time == "known"
 
     def check_metric(self, metric: str) -> None:
         name = metric.partition("@")[0]
@@ -187,6 +197,8 @@ class RankingProtocol(Protocol):
             targets += f"; only instances with {self.min_history} or more earlier rows"
         if self.leak == "drop":
             targets += "; users who share an event (an item at a time) with a later part are left out of training"
+        if self.gives_request_time:
+            targets += "; models may read when the next item is requested: the time of the target"
         targets += self._describe_sample()
         seen = "except those that the user has already had" if self.exclude_seen else "those that the user has had too"
         ties = "behind" if self.ties == "conservative" else "before"

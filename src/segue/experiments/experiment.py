@@ -96,6 +96,7 @@ class Experiment:
             torch.manual_seed(self.seed)
             model = kind(config, Sizes.of(log, config))
         model.exclude_seen = getattr(self.protocol, "exclude_seen", None)
+        self.protocol.check_model(model)
         return model
 
     def split(self, log: Log) -> Split:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -41,7 +41,7 @@ from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.nn.recorder import Recording, recording
 from segue.nn.topk import places
-from segue.serving.query import make_query
+from segue.serving.query import make_batch, make_query
 from segue.serving.recommend import Recommendations, named_items
 from segue.serving.top_items import TopItemFinder, all_equal, rest_score
 
@@ -142,7 +142,7 @@ def explain(
     if query.empty_reason is not None and model.window != 0:
         return _of_fallback(named_items(log, query, finder.find([query])))
     items = torch.from_numpy(query.items)  # (P,)
-    batch = Batch(torch.tensor([query.user]), items[None])
+    batch = make_batch(model, log, [query], len(items))
     with recording() as recorded:
         scores = score_all_items(model, model.readable(batch))  # (1, I)
     if model.task == "rating":
@@ -304,8 +304,9 @@ def occluded_scores(model: Model, batch: Batch, left_out: Bool[Tensor, "K P"]) -
     Where the score is a mean over the items, an item that is left out takes its share along: the mean is not taken over
     the items that are left, which would make items below the mean look harmful.
     """
-    history = batch.history.masked_fill(left_out, 0)
-    scores = score_all_items(model, model.readable(Batch(batch.user.expand(len(history)), history)))
+    rows = batch.take(torch.zeros(len(left_out), dtype=torch.long))
+    rows = replace(rows, history=rows.history.masked_fill(left_out, 0))
+    scores = score_all_items(model, model.readable(rows))
     if model.additive == "mean" and len(left_out[0]):
         share = 1 - left_out.sum(1, keepdim=True) / left_out[-1].sum().clamp(min=1)  # (K, 1)
         scores = torch.where(scores.isfinite(), scores[-1] + share.to(scores) * (scores - scores[-1]), scores)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
+from segue.batches.batch import Batch
 from segue.data.log import Ids, Log
 from segue.errors import DataError, did_you_mean
 from segue.models.base.model import Model
+from segue.models.base.score_buffer import device_of
 from segue.serving.score_rules import ScoreRules
 
 
@@ -21,6 +26,8 @@ class Query:
     Attributes:
         user: id of the user; 0 for an anonymous or unknown one.
         items: (P,) ids of the items of the history, oldest first; items that the log does not know are left out.
+        times: (P,) the times of these events, in the unit of the log; None for that of the request.
+        time: when the next item is requested, in the same unit; None for the time of the newest event of the log.
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
         empty_reason: why there is no history, as part of a sentence; None if there is one.
@@ -31,6 +38,8 @@ class Query:
 
     user: int
     items: Ids
+    times: Ids | None = field(default=None, kw_only=True)
+    time: int | None = field(default=None, kw_only=True)
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
     empty_reason: str | None = None
@@ -43,12 +52,51 @@ class Query:
         seen = self.items if (exclude_seen if self.exclude_seen is None else self.exclude_seen) else self.items[:0]
         return seen if self.hidden is None else np.concatenate([seen, self.hidden])
 
-    def window(self, model: Model) -> Ids:
-        """The newest items of the history, as many as `model` reads."""
-        return self.items if model.window is None else self.items[max(0, len(self.items) - model.window) :]
+
+def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> Batch:
+    """The queries as a batch, on the device of the model, with the newest `width` events of each history.
+
+    Args:
+        model: it decides whether the batch has times.
+        log: has the times that a query leaves open.
+        queries: the queries.
+        width: number of events; shorter histories are padded with 0 on the left.
+
+    Raises:
+        DataError: the model reads times, and the log has none.
+    """
+    histories = [query.items[max(0, len(query.items) - width) :] for query in queries]
+    batch = Batch(torch.tensor([query.user for query in queries]), _padded(histories, width))
+    if model.reads_times or model.reads_request_time:
+        requests = [log.newest_time if query.time is None else query.time for query in queries]
+        times = [
+            np.full(len(history), request) if query.times is None else query.times[len(query.times) - len(history) :]
+            for query, history, request in zip(queries, histories, requests, strict=True)
+        ]
+        batch = replace(
+            batch,
+            times=_padded(times, width) if model.reads_times else None,
+            time=torch.tensor(requests) if model.reads_request_time else None,
+        )
+    return batch.to(device_of(model))
 
 
-def make_query(log: Log, user: Any = None, history: Sequence[Any] | None = None, *, strict: bool = False) -> Query:
+def _padded(rows: Sequence[Ids], width: int) -> Int[Tensor, "B P"]:
+    table = np.zeros((len(rows), width), np.int64)
+    for place, row in zip(table, rows, strict=True):
+        place[width - len(row) :] = row
+    return torch.from_numpy(table)
+
+
+def make_query(
+    log: Log,
+    user: Any = None,
+    history: Sequence[Any] | None = None,
+    *,
+    times: Sequence[int] | None = None,
+    time: int | None = None,
+    strict: bool = False,
+) -> Query:
     """The ids of a user and of a history.
 
     An unknown user is taken as an anonymous one, and unknown items are left out of the history; the query names both.
@@ -57,10 +105,12 @@ def make_query(log: Log, user: Any = None, history: Sequence[Any] | None = None,
         log: the names of users and items, and the histories of known users.
         user: the name of a user, or None for an anonymous user.
         history: names of items, oldest first; by default the user's history in the log.
+        times: when these events were, in the unit of the log; None for the time of the request.
+        time: when the next item is requested; None for the time of the newest event of the log.
         strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: neither a user nor a history is given; with `strict`, a name is unknown.
+        DataError: neither a user nor a history is given; other times than items; with `strict`, a name is unknown.
     """
     if user is None and history is None:
         raise DataError(
@@ -73,14 +123,22 @@ def make_query(log: Log, user: Any = None, history: Sequence[Any] | None = None,
     unknown_user = user if user is not None and user_id == 0 else None
     if history is None:
         items = log.history(user_id).astype(np.int64)
+        known = None if log.time is None else log.time[log.start[user_id] : log.stop[user_id]]
         no_events = f"user {user} has no events" if unknown_user is None else unknown_text(log, "user", user)
-        return Query(user_id, items, unknown_user=unknown_user, empty_reason=None if len(items) else no_events)
+        reason = None if len(items) else no_events
+        return Query(user_id, items, times=known, time=time, unknown_user=unknown_user, empty_reason=reason)
     names = list(history)
+    if times is not None and len(times) != len(names):
+        raise DataError(f"{len(times):,} times for {len(names):,} items of the history: each needs its own")
     ids = log.items.ids(names)
     ignored = tuple(name for name, index in zip(names, ids, strict=True) if index == 0)
     empty = "no item of the history is known" if names else "the history is empty"
     items = ids[ids > 0]
-    return Query(user_id, items, ignored, unknown_user, None if len(items) else empty)
+    known = None if times is None else np.array(times, np.int64)[ids > 0]
+    reason = None if len(items) else empty
+    return Query(
+        user_id, items, times=known, time=time, ignored=ignored, unknown_user=unknown_user, empty_reason=reason
+    )
 
 
 def lookup_ids(log: Log, kind: str, names: Sequence[Any]) -> list[int]:

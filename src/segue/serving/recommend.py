@@ -94,12 +94,14 @@ class Recommendations(Sequence[Recommendation]):
         return notes
 
 
-def recommend(
+def recommend(  # noqa: PLR0913  one keyword for each part of the question
     model: Model,
     log: Log,
     *,
     user: Any = None,
     history: Sequence[Any] | None = None,
+    times: Sequence[int] | None = None,
+    time: int | None = None,
     k: int = 10,
     exclude_seen: bool | None = None,
     items: ItemFilter | None = None,
@@ -116,6 +118,10 @@ def recommend(
         log: the names of users and items, and the histories of known users.
         user: the name of a user, or None for an anonymous user. An unknown user is taken as an anonymous one.
         history: names of items, oldest first; by default the user's history in the log. Unknown items are left out.
+        times: when the events of `history` were, in the unit of the log, for models that read times; by default at
+            the time of the request.
+        time: when the items are requested, in the unit of the log, for models that read it; by default at the time of
+            the newest event of the log.
         k: the number of items; the list is shorter if fewer are left.
         exclude_seen: leave out the items of the history. By default as in the evaluation of the model
             (`Model.exclude_seen`); they are left out if that is unknown.
@@ -127,7 +133,7 @@ def recommend(
         TrainingError: the model scores NaN.
     """
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
-    query = make_query(log, user, history, strict=strict)
+    query = make_query(log, user, history, times=times, time=time, strict=strict)
     found = named_items(log, query, finder.find([query]), filtered=items is not None)
     is_cut = 0 < len(found) < min(k, log.num_items) and found.fallback is None
     return replace(found, candidates=model.num_candidates) if is_cut else found

@@ -22,10 +22,10 @@ from segue.batches.batch import Batch
 from segue.data.log import Floats, Log
 from segue.errors import DataError
 from segue.models.base.model import Model
-from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, device_of, evaluation_mode
+from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, evaluation_mode
 from segue.nn.topk import topk
 from segue.serving.item_filter import ItemFilter
-from segue.serving.query import Query
+from segue.serving.query import Query, make_batch
 from segue.serving.score_rules import boost, hide
 
 EQUAL_SCORES = "the model gives all items the same score"
@@ -150,13 +150,8 @@ class TopItemFinder:
 
     def _batch(self, queries: Sequence[Query]) -> Batch:
         """Users and histories, padded with 0 on the left."""
-        histories = [query.window(self.model) for query in queries]
-        width = max(map(len, histories)) if self.model.window is None else self.model.window
-        table = np.zeros((len(queries), max(width, 1) if self.model.window != 0 else 0), np.int64)
-        for row, history in zip(table, histories, strict=True):
-            row[len(row) - len(history) :] = history
-        user = torch.tensor([query.user for query in queries])
-        return Batch(user, torch.from_numpy(table)).to(device_of(self.model))
+        longest = max(1, *(len(query.items) for query in queries))
+        return make_batch(self.model, self._log, queries, longest if self.model.window is None else self.model.window)
 
     def _best(
         self, scores: Tensor, queries: Sequence[Query], k: int, rest: Tensor | None = None

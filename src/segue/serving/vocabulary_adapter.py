@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.batches.gaps import close_gaps
 from segue.data.log import Log, Vocab
 from segue.models.base.model import Model, Sizes
 
@@ -42,17 +43,25 @@ class VocabularyAdapter(Model):
             self.window = None  # the newest items that it knows may lie further back
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        own = Batch(self.user_ids[batch.user], self._own_history(batch.history))
+        own = self._own_batch(batch)
         wanted = self.item_ids if items is None else self.item_ids[items]
         return self.model.score(own, wanted) if self.model.scores_pairs else self.model.score(own)[:, wanted]
+
+    @property
+    def reads_times(self) -> bool:
+        return self.model.reads_times
+
+    @property
+    def reads_request_time(self) -> bool:
+        return self.model.reads_request_time
 
     @property
     def _has_unknown(self) -> bool:
         return bool((self.item_ids[1:] == 0).any())
 
-    def _own_history(self, history: Int[Tensor, "B P"]) -> Int[Tensor, "B L"]:
-        own = self.item_ids[history]
+    def _own_batch(self, batch: Batch) -> Batch:
+        own = replace(batch, user=self.user_ids[batch.user], history=self.item_ids[batch.history])
         if not self._has_unknown:
             return own
-        own = close_gaps(own)
-        return own if self.model.window is None else own[:, max(0, own.shape[1] - self.model.window) :]
+        own, window = own.without_gaps(), self.model.window
+        return own if window is None or own.history.shape[1] <= window else own.last_events(window)

@@ -22,6 +22,7 @@ from segue.testing.scoring_laws import (
     padding_invariance,
     padding_row_is_zero,
     recommends_as_evaluated,
+    request_time,
     save_load_roundtrip,
     step_matches_full,
 )
@@ -52,6 +53,7 @@ LAWS: dict[str, Callable[[Subject], None]] = {
         step_matches_full,
         additive_scores,
         recommends_as_evaluated,
+        request_time,
     )
 }
 

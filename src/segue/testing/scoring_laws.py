@@ -14,7 +14,8 @@ from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.data.splits import leave_last_out
 from segue.evaluation.ranking import rank
-from segue.models.base.model import GradientModel
+from segue.models.base.model import GradientModel, Model
+from segue.models.base.score_buffer import instance_batch
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
 from segue.testing.subject import Subject, assert_same_scores, evaluation_batch, training_batch, with_metadata
@@ -33,7 +34,7 @@ def padding_invariance(subject: Subject) -> None:
     """Law 3: more padding on the left does not change the scores."""
     model = subject.train()
     batch = evaluation_batch(subject.log, model)
-    padded = Batch(batch.user, torch.nn.functional.pad(batch.history, (3, 0)))
+    padded = batch.last_events(batch.history.shape[1] + 3)
     with torch.inference_mode():
         assert_same_scores(model.score(padded), model.score(batch), "law 3")
 
@@ -43,7 +44,7 @@ def batch_independence(subject: Subject) -> None:
     model = subject.train()
     batch = evaluation_batch(subject.log, model)
     with torch.inference_mode():
-        single = [model.score(Batch(batch.user[[i]], batch.history[[i]])) for i in range(len(batch))]
+        single = [model.score(row) for row in batch.slices(1)]
         assert_same_scores(torch.cat(single), model.score(batch), "law 4")
 
 
@@ -55,16 +56,27 @@ def no_future_leakage(subject: Subject) -> None:
     held_out = np.concatenate([np.arange(first, stop) for first, stop in ranges])
     item = log.item.copy()
     item[held_out] = log.num_items + 1 - item[held_out]
+    later = np.setdiff1d(held_out, instances.row)  # the time of the request stays
     time = None if log.time is None else log.time.copy()
     if time is not None:
-        time[held_out] += 10_000 * held_out  # more for later users, so that the order of the users changes too
+        time[later] += 10_000 * later  # more for later users, so that the order of the users changes too
     scores = []
     for variant in (log, replace(log, item=item, time=time)):
         model = subject.train(leave_last_out(variant).train)
-        history = replace(instances, log=variant).histories(model.window)
         with torch.inference_mode():
-            scores.append(model.score(Batch(torch.from_numpy(instances.user), torch.from_numpy(history))))
+            scores.append(model.score(instance_batch(model, replace(instances, log=variant))))
     assert torch.equal(*scores), "law 5: changing held-out events and times changed the scores of earlier instances"
+
+
+def request_time(subject: Subject) -> None:
+    """Law 16: a model that ranks and does not read the time of the request scores the same without it."""
+    model = subject.train()
+    if model.task == "rating" or model.reads_request_time:
+        return
+    batch = evaluation_batch(subject.log, model)
+    with torch.inference_mode():
+        known = model.score(replace(batch, time=torch.arange(1, len(batch) + 1) * 1000))
+        assert_same_scores(known, model.score(batch), "law 16", atol=0)
 
 
 def padding_row_is_zero(subject: Subject) -> None:
@@ -104,7 +116,7 @@ def finite_on_shortest_history(subject: Subject) -> None:
         assert loss.isfinite(), "law 10: the loss of users with two events is not finite"
     fit(model, log)
     with torch.inference_mode():
-        scores = model.eval().score(Batch(torch.tensor([0, 1]), torch.tensor([[1], [1]])))
+        scores = model.eval().score(_with_times(model, Batch(torch.tensor([0, 1]), torch.tensor([[1], [1]]))))
     assert scores[:, 1:].isfinite().all(), "law 10: scores after one event are not finite"
 
 
@@ -133,12 +145,12 @@ def additive_scores(subject: Subject) -> None:
     batch = evaluation_batch(subject.log, model)
     history = batch.history
     with torch.inference_mode():
-        rest = model.score(Batch(batch.user, 0 * history))
+        rest = model.score(replace(batch, history=0 * history))
         total = torch.zeros_like(rest)
         for position in range(history.shape[1]):
             alone = torch.zeros_like(history)
             alone[:, position] = history[:, position]
-            total += torch.where(rest.isfinite(), model.score(Batch(batch.user, alone)) - rest, 0)
+            total += torch.where(rest.isfinite(), model.score(replace(batch, history=alone)) - rest, 0)
         count = (history > 0).sum(1, keepdim=True) if model.additive == "mean" else 1
         assert_same_scores(rest + total / count, model.score(batch), "law 14")
 
@@ -149,10 +161,29 @@ def recommends_as_evaluated(subject: Subject) -> None:
     ranks = rank(model, leave_last_out(log).instances("test"), exclude_seen=True, depth=5)
     assert ranks.row is not None
     for user, row, listed in zip(ranks.user, ranks.row, ranks.top, strict=True):
-        history = log.items.names(log.item[log.start[user] : row])
-        name = log.users.names([int(user)])[0]
-        found = {k: recommend(model, log, user=name, history=history, k=k, exclude_seen=True) for k in (2, len(listed))}
+        past, name = slice(log.start[user], row), log.users.names([int(user)])[0]
+        history, times = log.items.names(log.item[past]), log.known_times[past].tolist()
+        now = int(log.known_times[row])
+        found = {
+            k: recommend(
+                model,
+                log,
+                user=name,
+                history=history,
+                times=times,
+                time=now,
+                k=k,
+                exclude_seen=True,
+            )
+            for k in (2, len(listed))
+        }
         if found[len(listed)].fallback is None:
             ids = log.items.ids([one.item for one in found[len(listed)]]).tolist()
             assert ids == listed[listed > 0].tolist(), "law 15: another list is recommended than was evaluated"
             assert found[2].items == found[len(listed)][:2], "law 15: a shorter list begins otherwise"
+
+
+def _with_times(model: Model, batch: Batch) -> Batch:
+    """A batch with the times that a model reads."""
+    times = torch.ones_like(batch.history) if model.reads_times else None
+    return replace(batch, times=times, time=torch.ones_like(batch.user) if model.reads_request_time else None)

@@ -14,6 +14,7 @@ from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
 from segue.models.base.model import GradientModel, Model, Sizes
+from segue.models.base.score_buffer import instance_batch
 from segue.training.loop import fit
 
 SMALL_SETTINGS = {
@@ -85,8 +86,7 @@ def with_metadata(log: Log) -> Log:
 
 def evaluation_batch(log: Log, model: Model) -> Batch:
     """Users and histories of the test instances of a leave-one-out split."""
-    instances = leave_last_out(log).instances("test")
-    return Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
+    return instance_batch(model, leave_last_out(log).instances("test"))
 
 
 def training_batch(model: GradientModel, log: Log) -> Batch:

@@ -128,6 +128,8 @@ class ProtocolOptions(EvaluationOptions):
         sample_users: Validate on this number of randomly drawn users, if there are more: for logs with so many users
             that validation takes longer than training. The test is of all users, unless --sample-test-users is given.
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
+        request_time: Whether models may read when the next item is requested, which is the time of the target: known or
+            unknown. A service knows it.
     """
 
     protocol: str | None = None
@@ -138,6 +140,7 @@ class ProtocolOptions(EvaluationOptions):
     horizon: int = 1
     sample_users: int | None = None
     leak: Literal["keep", "drop"] = "keep"
+    request_time: Literal["unknown", "known"] = "unknown"
 
     def without_log(self) -> Protocol:
         """The protocol as far as it is known before the log is read, to find wrong options early."""
@@ -166,7 +169,7 @@ class ProtocolOptions(EvaluationOptions):
         protocol = with_arguments(protocol, given, log) if given else protocol
         if self.exclude_seen is None and log is not None and self.protocol:  # a guessed one has the rule of the log
             protocol = with_seen_rule_of_log(protocol, log)
-        settings = {"horizon": self.horizon, "leak": self.leak}
+        settings = {"horizon": self.horizon, "leak": self.leak, "request_time": self.request_time}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))
 

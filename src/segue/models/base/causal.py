@@ -24,7 +24,9 @@ class CausalModel(RankingModel):
     def training_sequences(self, log: Log) -> CausalSequences:
         """The training sequences of an epoch over `log`: parts of `window` items, or the whole histories of users."""
         return CausalSequences(
-            window=self.window or int(log.lengths.max()), num_negatives=self.config.negatives_per_target
+            window=self.window or int(log.lengths.max()),
+            num_negatives=self.config.negatives_per_target,
+            times=self.reads_times,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import AnyBatch, Batch
-from segue.batches.gaps import close_gaps
 from segue.config import Config, Field
 from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
@@ -106,6 +105,16 @@ class Model(nn.Module, ABC):
         self.sizes = sizes
 
     @property
+    def reads_times(self) -> bool:
+        """Whether `score` reads the times of the events of a history."""
+        return any(part.reads_times for part in self.parts)
+
+    @property
+    def reads_request_time(self) -> bool:
+        """Whether `score` reads when the next item is requested."""
+        return any(part.reads_request_time for part in self.parts)
+
+    @property
     def num_candidates(self) -> int | None:
         """How many items the model ranks for a query, if all others share one score below them; None if it ranks all.
 
@@ -144,14 +153,11 @@ class Model(nn.Module, ABC):
         """
         if self.parts:
             return batch
-        return replace(batch, history=self._readable_history(batch.history, self.window))
-
-    def _readable_history(self, history: Int[Tensor, "B P"], window: int | None) -> Int[Tensor, "B L"]:
-        if window is not None:
-            history = history[:, max(0, history.shape[1] - window) :]
+        if self.window is not None and batch.history.shape[1] > self.window:
+            batch = batch.last_events(self.window)
         if self.skips_padding == "anywhere":
-            return history
-        return close_gaps(history, keep_inner=self.skips_padding == "inside")
+            return batch
+        return batch.without_gaps(keep_inner=self.skips_padding == "inside")
 
     @classmethod
     def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Any:

@@ -228,11 +228,12 @@ class RankingModel(GradientModel, DotProductModel):
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         assert self.window is not None
-        cut = Batch(batch.user, batch.last_items(self.window))
+        cut = batch.last_events(self.window)
+        cut = Batch(cut.user, cut.history, times=cut.times, time=cut.time)  # without the targets of a training batch
         if len(cut) <= self.micro_batch_size:
             return self._scaled(self.queries(cut)[:, -1])
         order = (cut.history > 0).sum(1).argsort()  # rows of similar length are computed together
-        parts = Batch(cut.user[order], cut.history[order]).slices(self.micro_batch_size)
+        parts = cut.take(order).slices(self.micro_batch_size)
         return torch.cat([self._scaled(self.queries(part)[:, -1]) for part in parts])[order.argsort()]
 
     def item_vectors(self) -> Float[Tensor, "I d"]:

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import AnyBatch, Batch, PairBatch, RatingBatch
+from segue.batches.gaps import close_gaps
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
@@ -59,7 +60,12 @@ class PairScorer(Model):
     def readable(self, batch: AnyBatch) -> AnyBatch:
         batch = super().readable(batch)
         if isinstance(batch, PairBatch) and batch.item_history is not None:
-            batch = replace(batch, item_history=self._readable_history(batch.item_history, self.item_window))
+            users = batch.item_history
+            if self.item_window is not None:
+                users = users[:, max(0, users.shape[1] - self.item_window) :]
+            if self.skips_padding != "anywhere":
+                users = close_gaps(users, keep_inner=self.skips_padding == "inside")
+            batch = replace(batch, item_history=users)
         return batch
 
     @abstractmethod

@@ -36,9 +36,15 @@ def evaluation_mode(model: Model) -> Iterator[None]:
 
 
 def instance_batch(model: Model, instances: EvalInstances) -> Batch:
-    """The users and histories of some instances, on the device of the model; the model reads its window of them."""
+    """The users and histories of some instances, on the device of the model; the model reads its window of them.
+
+    Raises:
+        DataError: the model reads times, and the log has none.
+    """
     user, history = torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window))
-    return Batch(user, history).to(device_of(model))
+    times = torch.from_numpy(instances.times(model.window)) if model.reads_times else None
+    time = torch.from_numpy(instances.request_times()) if model.reads_request_time else None
+    return Batch(user, history, times=times, time=time).to(device_of(model))
 
 
 def device_of(model: Model) -> torch.device:

@@ -7,11 +7,10 @@ import math
 import torch
 from pydantic import BaseModel, Field
 
-from segue.batches.batch import Batch
 from segue.explain.occlusion import is_additive, occlude, score_all_items
 from segue.service.items.catalogue import Catalogue
 from segue.service.models.loaded_model import Answer, LoadedModel
-from segue.serving.query import Query
+from segue.serving.query import Query, make_batch
 
 LAST = 20  # past items that are explained one by one
 
@@ -45,7 +44,7 @@ def explain_items(catalogue: Catalogue, loaded: LoadedModel, query: Query, answe
         answer: the recommended items, with their scores.
     """
     model, numbers = loaded.model, catalogue.numbers_of(loaded)
-    batch = Batch(torch.tensor([query.user]), torch.from_numpy(query.items)[None])
+    batch = make_batch(model, loaded.saved.log, [query], len(query.items))
     scores = score_all_items(model, model.readable(batch))
     ids, excluded = torch.tensor(answer.ids, dtype=torch.long), torch.empty(0, dtype=torch.long)
     found = occlude(model, batch, scores, ids, last=LAST, excluded=excluded)

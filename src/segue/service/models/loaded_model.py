@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from segue.data.log import Ids, Log, Mask
+from segue.data.time_units import from_microseconds
+from segue.errors import require
+from segue.event_store.clock import now
 from segue.models.base.model import Model
 from segue.nn.compiled.loops import best_columns, row_sums
 from segue.service.batcher import Batcher
@@ -75,6 +78,7 @@ class LoadedModel:
         self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
         self._users = _ids_of_users(log)
         self._item_ids: WeakKeyDictionary[Origin, tuple[int, Ids]] = WeakKeyDictionary()  # of `count` events
+        self._time_unit = _time_unit(saved)
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self.states = LiveStates(saved.model) if live else None
@@ -221,17 +225,31 @@ class LoadedModel:
     ) -> Query:
         """A user and a history as ids, and what may be recommended; the arguments are those of `ask`."""
         items = self.read(history)
+        times, time = self._times(history)
         reason = None
         if not len(items):
             reason = "no item of the history is known to the model" if len(history) else "the history is empty"
         return Query(
             user=0 if user is None else self._users.get(user, 0),
             items=items,
+            times=times,
+            time=time,
             empty_reason=reason,
             hidden=hidden,
             exclude_seen=exclude_seen,
             rules=rules,
         )
+
+    def _times(self, history: History) -> tuple[Ids | None, int | None]:
+        """The times of the events that the model knows, and of this request, in the unit of the model's log.
+
+        None for a model that reads no times, and for the items that a request brought: they count as of now.
+        """
+        if self._time_unit is None:
+            return None, None
+        known = history.order[self.item_ids(history) > 0, 0] if len(history.order) else None
+        times = None if known is None else from_microseconds(known, self._time_unit)
+        return times, from_microseconds(now(), self._time_unit)
 
     def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
         """Whether items of the history are left out; None for the rule of the model."""
@@ -271,6 +289,22 @@ class LoadedModel:
         """The ids of the items that a mask (I + 1,) does not allow; None if it allows all."""
         hidden = np.flatnonzero(~allowed)
         return hidden[hidden > 0] if len(hidden) else None
+
+
+def _time_unit(saved: SavedModel) -> str | None:
+    """The unit of the times that the model reads; None if it reads none.
+
+    Raises:
+        ConfigError: the times of its log are no dates, so that the time of a request means nothing to it.
+    """
+    if not (saved.model.reads_times or saved.model.reads_request_time):
+        return None
+    require(
+        saved.log.time_unit is not None,
+        f"{saved.model.name} reads times, and those of its log are no dates, so that a service cannot give them; serve "
+        "a model that reads none",
+    )
+    return saved.log.time_unit
 
 
 def _ids_of_users(log: Log) -> dict[str, int]:

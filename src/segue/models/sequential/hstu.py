@@ -1,0 +1,179 @@
+"""HSTU: hierarchical sequential transduction units, a transformer whose attention weights need not add up to 1.
+
+The embedding of an item, times sqrt(d), plus that of its position is the input x_t of the first block. Each block
+computes, from all x_s with s <= t (events oldest first, N is the window):
+
+    u_t, v_t, q_t, k_t = silu(W LN(x_t))                                    (1)
+    a_t = 1/N sum over s <= t of  silu(q_t . k_s + bias(t, s)) v_s          (2)
+    x_t = x_t + W_o (LN(a_t) * u_t) + b_o                                   (3)
+    score of item i after position t = cos(x_t of the last block, e_i) / temperature
+
+The bias is p[t - s], a number for each distance of two positions, plus with time="events" or "request" a number for the
+bucket of the time between event s and the moment at t (`segue.nn.relative_bias`). That moment is the time of event t
+with "events". With "request" it is the time of the next event, the one to be predicted: when the item is requested.
+Each head and each block has its own numbers.
+
+Source: Zhai et al., "Actions speak louder than words: trillion-parameter sequential transducers for generative
+recommendations", ICML 2024, (1) to (3).
+
+Differs from the authors' program for MovieLens (github.com/meta-recsys/generative-recommenders) in:
+  * N is the window for every batch; there it is the padded length of the batch;
+  * positions are counted from the newest item, so padding changes nothing;
+  * an item is requested at the time of the event that follows, also while training on the last event of a user.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.config import Field
+from segue.errors import require
+from segue.models.base.causal import CausalModel
+from segue.models.base.model import Sizes
+from segue.models.base.ranking import RankingConfig
+from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.dropout import dropout
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.optim import Adam, Optimizer
+from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias, time_buckets
+
+EPS = 1e-6
+
+
+class HSTUConfig(RankingConfig):
+    """Settings of HSTU."""
+
+    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
+    time: Literal["none", "events", "request"] = Field(
+        "none",
+        description=(
+            "The times that the model reads: none; those of the events of the history (events); or also that of the "
+            "request (request), which needs a protocol that gives it."
+        ),
+    )
+    num_blocks: int = Field(2, ge=1, le=100, description="Number of blocks.")
+    num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Dropout rate of the input embeddings and of what a block adds."
+    )
+    batch_size: int = 128
+
+    def check(self) -> None:
+        super().check()
+        require(
+            self.embedding_dim % self.num_heads == 0,
+            f"num_heads={self.num_heads}: must divide embedding_dim={self.embedding_dim}",
+        )
+
+
+class HSTU(CausalModel):
+    """Pointwise attention over the item sequence, with biases by position and time."""
+
+    name = "hstu"
+    Config = HSTUConfig
+    config: HSTUConfig
+    training_cost = "high"
+    presets: ClassVar = {
+        "author": {
+            "embedding_dim": 50,
+            "window": 200,
+            "loss": "sampled-ce",
+            "num_negatives": 128,
+            "temperature": 0.05,
+            "logq_correction": False,
+            "time": "request",
+            "epochs": 101,
+        },
+    }
+    space: ClassVar[Space] = {
+        "embedding_dim": Choice(32, 64, 128),
+        "num_blocks": Choice(1, 2, 3),
+        "num_heads": Choice(1, 2, 4),
+        "dropout": Uniform(0.1, 0.6),
+        "lr": LogUniform(5e-4, 5e-3),
+    }
+    skips_padding = "inside"
+
+    def __init__(self, config: HSTUConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        dim, self.window = config.embedding_dim, config.window
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
+        zero_padding(self.item_embedding)
+        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(math.sqrt(1 / dim)))
+        self.blocks = nn.ModuleList(HSTUBlock(config) for _ in range(config.num_blocks))
+        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
+
+    @property
+    def reads_times(self) -> bool:
+        return self.config.time != "none"
+
+    @property
+    def reads_request_time(self) -> bool:
+        return self.config.time == "request"
+
+    def optimizer(self) -> Optimizer:
+        config = self.config
+        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+
+    @property
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.item_embedding
+
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """The query after every item, or after the newest one alone in a batch that is only scored."""
+        batch = batch.trimmed() if batch.num_queries == 1 else batch
+        history = batch.history  # (B, P)
+        valid = history > 0
+        x = embedding(self.item_embedding, history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
+        x = dropout(x + self.position_embedding[-history.shape[1] :], self.config.dropout, self.training)
+        x = x * valid.unsqueeze(2)
+        allowed = valid.unsqueeze(1).expand(-1, history.shape[1], -1).tril()  # (B, P, P)
+        buckets = self._time_buckets(batch)
+        for block in self.blocks:
+            x = block(x, allowed, buckets) * valid.unsqueeze(2)  # (B, P, d)
+        return x[:, -batch.num_queries :]
+
+    def _time_buckets(self, batch: Batch) -> Int[Tensor, "B P P"] | None:
+        if not self.reads_times:
+            return None
+        assert batch.times is not None
+        if not self.reads_request_time:
+            return time_buckets(batch.times, batch.times)
+        assert batch.time is not None
+        return time_buckets(torch.cat([batch.times[:, 1:], batch.time.unsqueeze(1)], 1), batch.times)
+
+
+class HSTUBlock(nn.Module):
+    """One unit: pointwise projection, spatial aggregation and pointwise transformation."""
+
+    def __init__(self, config: HSTUConfig) -> None:
+        super().__init__()
+        dim, heads = config.embedding_dim, config.num_heads
+        self.num_heads, self.dropout, self.window = heads, config.dropout, config.window
+        self.input_norm, self.output_norm = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
+        self.projection = nn.Linear(dim, 4 * dim, bias=False)  # u, v, q, k
+        nn.init.normal_(self.projection.weight, std=0.02)
+        self.output = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.output.weight)
+        self.position_bias = RelativePositionBias(config.window, heads)
+        self.time_bias = RelativeTimeBias(heads) if config.time != "none" else None
+
+    def forward(
+        self, x: Float[Tensor, "B P d"], allowed: Bool[Tensor, "B P P"], buckets: Int[Tensor, "B P P"] | None
+    ) -> Float[Tensor, "B P d"]:
+        """The output at every position; `allowed` says which events are seen from each position."""
+        gate, *parts = nn.functional.silu(self.projection(self.input_norm(x))).chunk(4, 2)
+        value, query, key = (part.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for part in parts)  # (B, h, P, e)
+        scores = query @ key.transpose(2, 3) + self.position_bias(x.shape[1])  # (B, h, P, P)
+        if self.time_bias is not None:
+            assert buckets is not None
+            scores = scores + self.time_bias(buckets)
+        weights = nn.functional.silu(scores) * (allowed.unsqueeze(1).to(scores) / self.window)
+        attended = (weights @ value).transpose(1, 2).flatten(2)  # (B, P, d)
+        return x + self.output(dropout(self.output_norm(attended) * gate, self.dropout, self.training))
