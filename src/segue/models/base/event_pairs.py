@@ -25,8 +25,8 @@ class EventPairsConfig(LinearConfig):
         500,
         ge=2,
         description=(
-            "Number of newest events of each history that are learnt from, of those whose items have weights; the time "
-            "for a history grows with the square of this number, or with its third power."
+            "Number of newest events of each history that are learnt from, of those whose items have weights. The "
+            "time for a history grows with the square of their number (slist), or with its third power (tale)."
         ),
     )
 
