@@ -15,7 +15,7 @@ from segue.data.log import Log
 from segue.data.source_split import cuts_users
 from segue.data.split_kinds import SPLITS
 from segue.data.splits import EvalInstances, Part, Split
-from segue.errors import require
+from segue.errors import DataError, require
 from segue.evaluation.metrics import METRICS, parse
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import RANKING, Ranks, Ties
@@ -94,6 +94,10 @@ class RankingProtocol(Protocol):
         return replace(self, ks=tuple(cut_offs) if only else tuple(sorted({*self.ks, *cut_offs})))
 
     def split(self, log: Log) -> Split:
+        if self.gives_request_time and log.time is None:
+            raise DataError(
+                f"{log.name}: has no times, so it is unknown when an item was requested (request_time=known)"
+            )
         split = replace(super().split(log), horizon=self.horizon)
         return drop_leaking_users(split) if self.leak == "drop" else split
 
