@@ -14,8 +14,8 @@ from segue.errors import ArtefactError, ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.task import mean_metric
 from segue.experiments.experiment import Experiment
-from segue.experiments.newer_events import evaluate_newer
-from segue.experiments.saved_models import evaluate_saved, stored_protocol
+from segue.experiments.newer_events import _extent, evaluate_newer
+from segue.experiments.saved_models import check_not_refitted, evaluate_saved, stored_protocol
 from segue.serving.saved_model import SavedModel, load, save
 
 WHOLE = synthetic.markov(num_users=30, num_items=12, length=9, seed=3)
@@ -58,6 +58,27 @@ def test_popularity_is_counted_on_the_rows_that_the_model_was_trained_on(tmp_pat
 def test_a_model_that_saw_the_test_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"without --final \(final=True in Python\)"):
         evaluate_saved(trained(tmp_path / "pop", WHOLE, final=True), WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"final": True}, r"fitted on the whole log.* --final"), ({"refit": True}, r"refitted on .* --refit")],
+)
+def test_a_model_that_saw_the_validation_data_cannot_be_chosen_by_it(
+    tmp_path: Path, settings: dict[str, bool], message: str
+) -> None:
+    check_not_refitted(trained(tmp_path / "plain", WHOLE), "a weight")
+    with pytest.raises(ArtefactError, match=rf"{message}.* \("):
+        check_not_refitted(trained(tmp_path / "seen", WHOLE, **settings), "a weight")
+
+
+@pytest.mark.parametrize("settings", [{}, {"refit": True}, {"final": True}])
+def test_a_model_of_an_earlier_version_has_the_extent_of_its_rows(tmp_path: Path, settings: dict[str, bool]) -> None:
+    """What it was trained on is not stored with it, and is counted again."""
+    saved = trained(tmp_path / "pop", WHOLE, **settings)
+    older = replace(saved, about={key: value for key, value in saved.about.items() if key != "trained_on"})
+    stored, counted = _extent(saved), _extent(older)
+    assert (counted.events, counted.newest) == (stored.events, stored.newest)
 
 
 def test_the_events_after_the_training_are_the_test(tmp_path: Path) -> None:

@@ -83,6 +83,17 @@ def test_the_list_of_departures() -> None:
     assert departure_table(Reproduction(title="T", rows=()).as_dict()) == []
 
 
+def test_a_method_as_printed_tries_what_the_paper_chose_from_and_nothing_where_it_chose_nothing() -> None:
+    """What the experiment has itself departs from the paper, and is not tried."""
+    experiment = replace(EXPERIMENT, settings={"epochs": 2})
+    chosen = printed_method("BPR", experiment, {**PRINTED, "refit": False})
+    assert (chosen.experiment.settings, chosen.experiment.refit) == ({"embedding_dim": 4, "epochs": 2}, False)
+    assert chosen.trials == ({"lr": 0.1}, {"lr": 0.01})
+    assert printed_method("BPR", experiment, {"lr": 0.1}).trials == ()
+    own = printed_method("BPR", replace(experiment, settings={"lr": 0.5}), PRINTED)
+    assert (own.trials, own.experiment.settings) == ((), {"embedding_dim": 4, "lr": 0.5})
+
+
 def test_a_long_grid_is_shortened() -> None:
     printed = {"lr": OneOf((1e-5, 1e-4, 1e-3, 0.01))}
     text = compare_with_paper({"lr": 0.1}, printed).describe()
