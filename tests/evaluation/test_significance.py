@@ -114,6 +114,10 @@ def test_an_interval_is_seeded_and_that_of_one_value_is_a_point() -> None:
     assert interval(values, seed=1) == interval(values, seed=1)
     assert interval(values, seed=1) != interval(values, seed=2)
     assert interval(np.array([0.25])) == (0.25, 0.25)
+    low, high = interval(values, resamples=1)  # the fewest there can be
+    assert 0 < low == high < 1
+    with pytest.raises(ConfigError, match="resamples=0: must be at least 1"):
+        interval(values, resamples=0)
 
 
 def test_resampling_needs_little_memory() -> None:

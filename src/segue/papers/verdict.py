@@ -103,4 +103,5 @@ def _verdict(row: Mapping[str, Any], decimals: int) -> str:
 
 
 def is_counted(row: Mapping[str, Any]) -> bool:
+    """Whether the figure of a row is exact, such as the number of users: its interval is a point."""
     return row["interval"] is not None and row["interval"][0] == row["interval"][1]
