@@ -48,4 +48,4 @@ def unfinished_sentences(part: str, results: Sequence[MethodResult]) -> list[str
         and result.selection.validation_curve
         and result.selection.epochs == result.method.epochs
     ]
-    return [f"{part}: the best epoch on validation is the last allowed one for {', '.join(names)}."] * bool(names)
+    return [f"{part}: the best epoch on validation is the last allowed one for {'; '.join(names)}."] * bool(names)
