@@ -4,7 +4,7 @@
     time bias         w[bucket(q_t - time_s)]               q_t is the moment from which the events are seen at t
     bucket(d)         floor(ln(max(d, 1)) / .301)           so that two moments twice as far apart are 2 or 3 buckets on
 
-Source: the bias of the first program of HSTU (Zhai et al., ICML 2024), after that of T5 (Raffel et al., JMLR 2020).
+Source: the bias in the program of HSTU (Zhai et al., ICML 2024), where one number serves all heads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 BUCKET_WIDTH = 0.301  # of the natural logarithm of a duration
-NUM_BUCKETS = 128  # the last one begins at e^38, beyond every duration in nanoseconds
+NUM_BUCKETS = 128  # the last one begins at e^38: after 1.2 years if times are nanoseconds, and after ages otherwise
 
 
 class RelativePositionBias(nn.Module):

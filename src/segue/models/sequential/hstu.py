@@ -6,7 +6,7 @@ computes, from all x_s with s <= t (events oldest first, N is the window):
     u_t, v_t, q_t, k_t = silu(W LN(x_t))                                    (1)
     a_t = 1/N sum over s <= t of  silu(q_t . k_s + bias(t, s)) v_s          (2)
     x_t = x_t + W_o (LN(a_t) * u_t) + b_o                                   (3)
-    score of item i after position t = cos(x_t of the last block, e_i) / temperature
+    score of item i after position t = x_t of the last block . e_i    (with a temperature: their cosine divided by it)
 
 The bias is p[t - s], a number for each distance of two positions, plus with time="events" or "request" a number for the
 bucket of the time between event s and the moment at t (`segue.nn.relative_bias`). That moment is the time of event t
@@ -19,7 +19,9 @@ recommendations", ICML 2024, (1) to (3).
 Differs from the authors' program for MovieLens (github.com/meta-recsys/generative-recommenders) in:
   * N is the window for every batch; there it is the padded length of the batch;
   * positions are counted from the newest item, so padding changes nothing;
-  * an item is requested at the time of the event that follows, also while training on the last event of a user.
+  * each head has its own biases, where one number serves all heads there, and the layer norms have weights;
+  * at the newest event the moment is that of the request, where the program repeats the last time of its row;
+  * sampled negatives are items that the user has no event with.
 """
 
 from __future__ import annotations
@@ -33,11 +35,10 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.config import Field
-from segue.errors import require
 from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.models.base.transformer import TransformerConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer
@@ -46,10 +47,9 @@ from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias, time_
 EPS = 1e-6
 
 
-class HSTUConfig(RankingConfig):
+class HSTUConfig(TransformerConfig):
     """Settings of HSTU."""
 
-    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     time: Literal["none", "events", "request"] = Field(
         "none",
         description=(
@@ -57,19 +57,9 @@ class HSTUConfig(RankingConfig):
             "request (request), which needs a protocol that gives it."
         ),
     )
-    num_blocks: int = Field(2, ge=1, le=100, description="Number of blocks.")
-    num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout rate of the input embeddings and of what a block adds."
     )
-    batch_size: int = 128
-
-    def check(self) -> None:
-        super().check()
-        require(
-            self.embedding_dim % self.num_heads == 0,
-            f"num_heads={self.num_heads}: must divide embedding_dim={self.embedding_dim}",
-        )
 
 
 class HSTU(CausalModel):

@@ -37,11 +37,10 @@ from segue.batches.batch import Batch
 from segue.batches.sequences import CausalSequences
 from segue.config import Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.models.base.transformer import TransformerConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer, halving_lr
@@ -50,7 +49,7 @@ from segue.nn.recorder import record
 _EPS = 1e-8
 
 
-class SASRecConfig(RankingConfig):
+class SASRecConfig(TransformerConfig):
     """Settings of SASRec."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -60,7 +59,6 @@ class SASRecConfig(RankingConfig):
         "inner": "ffn_dim",
         "steady": "constant_lr_steps",
     }
-    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     coverage: Literal["last", "all"] = Field(
         "all",
         description=(
@@ -68,8 +66,6 @@ class SASRecConfig(RankingConfig):
             "subsequence of window items after another."
         ),
     )
-    num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
-    num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
     ffn_dim: int = Field(0, ge=0, description="Hidden size of the feed-forward network; 0 for embedding_dim.")
     activation: Literal["relu", "gelu"] = Field("relu", description="Activation of the feed-forward network.")
     dropout: float = Field(
@@ -86,14 +82,6 @@ class SASRecConfig(RankingConfig):
             "0 keeps it constant."
         ),
     )
-    batch_size: int = 128
-
-    def check(self) -> None:
-        super().check()
-        require(
-            self.embedding_dim % self.num_heads == 0,
-            f"num_heads={self.num_heads}: must divide embedding_dim={self.embedding_dim}",
-        )
 
 
 class SASRec(CausalModel):
