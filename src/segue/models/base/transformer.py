@@ -1,10 +1,28 @@
-"""`TransformerConfig`: the settings that all transformers have."""
+"""`CausalTransformer`: the base class of causal transformers, and the settings of all transformers."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.sequences import CausalSequences
 from segue.config import Field
+from segue.data.log import Log
 from segue.errors import require
+from segue.models.base.causal import CausalModel
+from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
+from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.dropout import dropout
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.optim import Adam, Optimizer
+from segue.nn.self_attention import causal_mask
 
 
 class TransformerConfig(RankingConfig):
@@ -21,3 +39,86 @@ class TransformerConfig(RankingConfig):
             self.embedding_dim % self.num_heads == 0,
             f"num_heads={self.num_heads}: must divide embedding_dim={self.embedding_dim}",
         )
+
+
+class CausalTransformerConfig(TransformerConfig):
+    """Settings of transformers with causal self-attention."""
+
+    renamed: ClassVar[dict[str, str]] = {"cover": "coverage"}
+    coverage: Literal["last", "all"] = Field(
+        "all",
+        description=(
+            "Which items of a user are trained on: the last window alone, as in the paper, or all, in one "
+            "subsequence of window items after another."
+        ),
+    )
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Dropout rate of the input embeddings, the attention weights and the feed-forward network.",
+    )
+
+
+class CausalTransformer(CausalModel):
+    """Base class of models in which blocks of causal self-attention read items and their positions.
+
+    Positions are counted from the newest item, so padding changes nothing. A subclass makes the blocks (`block`), and
+    sets `final_norm`, which is applied after the last of them.
+
+    Attributes:
+        input_scale: what the vectors of the items are multiplied by before those of the positions are added.
+    """
+
+    config: CausalTransformerConfig
+    space: ClassVar[Space] = {
+        "embedding_dim": Choice(32, 64, 128),
+        "num_blocks": Choice(1, 2, 3),
+        "num_heads": Choice(1, 2, 4),
+        "dropout": Uniform(0.1, 0.6),
+        "lr": LogUniform(5e-4, 5e-3),
+        "batch_size": Choice(64, 128, 256),
+    }
+    skips_padding = "inside"
+    final_norm: nn.Module
+
+    def __init__(self, config: CausalTransformerConfig, sizes: Sizes, *, input_scale: float = 1.0) -> None:
+        super().__init__(config, sizes)
+        dim, self.window, self.input_scale = config.embedding_dim, config.window, input_scale
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
+        zero_padding(self.item_embedding)
+        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
+        self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
+        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
+
+    @abstractmethod
+    def block(self) -> nn.Module:
+        """A new block: from x (B, P, d) and the mask of `causal_mask` to the next x.
+
+        With `last_only` it computes the newest position alone, from all of them.
+        """
+
+    def optimizer(self) -> Optimizer:
+        config = self.config
+        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+
+    def training_sequences(self, log: Log) -> CausalSequences:
+        return replace(super().training_sequences(log), coverage=self.config.coverage)
+
+    @property
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.item_embedding
+
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """The query after every item, or after the newest one alone in a batch that is only scored."""
+        last_only = batch.num_queries == 1
+        history = batch.trimmed().history if last_only else batch.history  # (B, P)
+        valid = history > 0  # (B, P)
+        x = embedding(self.item_embedding, history) * self.input_scale  # (B, P, d)
+        x = x + self.position_embedding[-history.shape[1] :]
+        x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
+        mask = causal_mask(valid)
+        for number, block in enumerate(self.blocks, 1):
+            newest = last_only and number == len(self.blocks)  # the last block computes what is used alone
+            x = block(x, mask, last_only=newest) * (valid[:, -1:] if newest else valid).unsqueeze(2)  # (B, C, d)
+        return self.final_norm(x)
