@@ -193,9 +193,9 @@ def _expected(name: str, field: FieldInfo, problem: str) -> str:
     annotation = field.annotation
     if typing.get_origin(annotation) is tuple:
         args = typing.get_args(annotation)
-        numbers = "whole numbers" if args[0] is int else "numbers"
         if args[1:] == (...,):
-            return f"{numbers}, separated by commas"
+            return _type_text(annotation)
+        numbers = "whole numbers" if args[0] is int else "numbers"
         return f"{len(args)} {numbers}, such as {name}=0.001,0.00001"
     return _type_text(annotation)
 
@@ -209,8 +209,8 @@ def _type_text(annotation: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
     if origin is tuple:
-        numbers = "whole numbers" if args[0] is int else "numbers"
-        return f"{numbers}, separated by commas" if args[1:] == (...,) else f"{len(args)} {numbers}"
+        parts = {int: "whole numbers", str: "names"}.get(args[0], "numbers")
+        return f"{parts}, separated by commas" if args[1:] == (...,) else f"{len(args)} {parts}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 

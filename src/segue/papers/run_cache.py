@@ -264,7 +264,8 @@ def _identity(experiment: Experiment, log: Log) -> dict[str, Any]:
     Settings equal to the defaults are left out, so that a new setting does not change the identity of older runs.
     """
     defaults = json.loads(json.dumps(find(experiment.model).configure().as_dict()))
-    settings = {key: value for key, value in _config(experiment).items() if value != defaults[key] and key != "epochs"}
+    config = _config(experiment)
+    settings = {key: value for key, value in config.items() if value != defaults.get(key) and key != "epochs"}
     return {
         "model": experiment.model,
         "settings": settings,

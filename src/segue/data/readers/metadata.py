@@ -21,6 +21,7 @@ from segue.data.readers.roles import guess_column, guess_columns
 from segue.data.readers.source import open_table
 from segue.data.readers.table import ColumnKind
 from segue.data.readers.values import is_empty
+from segue.data.readers.vector_files import with_vectors
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
 
@@ -44,7 +45,8 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
 
     Names are matched as text, so 12 matches "12". Of several columns that may hold them, the one with most names of
     `vocab` is used. Of several rows for one name the first is used. Rows without a name are left out. If there is a
-    column `year`, titles that do not end in a year get " (year)". The second result is what was assumed.
+    column `year`, titles that do not end in a year get " (year)". Vectors of items may lie in files beside the table
+    (`segue.data.readers.vector_files`). The second result is what was assumed.
 
     Raises:
         DataError: the source cannot be read, has no column of names, or has no name of `vocab`.
@@ -60,6 +62,8 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
     title = guess_column("title", others) if role == "item" else None
     kinds: dict[str, ColumnKind] = {**dict.fromkeys(keys, "name"), **({} if title is None else {title: "text"})}
     frame, loading = table.load({column: kinds.get(column, "any") for column in table.columns})
+    if role == "item":
+        frame = with_vectors(frame, source)
     tokens = vocab.tokens.cast(pl.String)
     key = max(keys, key=lambda column: _num_found(frame[column], tokens))  # the first of the best
     where = f"{table.where}, column {key!r}"

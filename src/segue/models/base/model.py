@@ -36,22 +36,26 @@ class Sizes:
     Attributes:
         num_users: number of users; their ids run from 1 to it, and 0 is padding.
         num_items: number of items, with ids like those of users.
-        num_features: number of item features, with ids like those of users; 0 for models that use none.
+        num_features: number of categories of item features, with ids like those of users; 0 for models without.
+        categories_per_item: largest number of categories of an item; 0 for models that take it from their settings.
+        values_per_item: number of numbers, those of vectors included, that are features of each item.
     """
 
     num_users: Count
     num_items: Count
     num_features: Count = 0
+    categories_per_item: Count = 0
+    values_per_item: Count = 0
 
     @classmethod
     def of(cls, log: Log, config: Config | None = None) -> Sizes:
         """The sizes of a log, with the features that `config` names.
 
         Raises:
-            DataError: the log has no column of the name of the setting `feature_column`.
+            DataError: the log has no column of that name, or one that cannot be a feature.
         """
-        num_features = len(config.item_features(log)[1]) if isinstance(config, FeaturedConfig) else 0
-        return cls(log.num_users, log.num_items, num_features)
+        features = config.feature_sizes(log) if isinstance(config, GradientModelConfig) else {}
+        return cls(log.num_users, log.num_items, **features)
 
 
 class Model(nn.Module, ABC):
@@ -241,6 +245,10 @@ class GradientModelConfig(Config):
             return constant_lr(self.lr)
         return polynomial_lr(self.lr, self.final_lr, self.lr_decay_steps, self.lr_decay_power)
 
+    def feature_sizes(self, log: Log) -> dict[str, int]:
+        """The numbers of item features that a model of these settings is built for, by their names in `Sizes`."""
+        return {}
+
 
 class FeaturedConfig(GradientModelConfig):
     """Settings of models that can use features of the items."""
@@ -269,6 +277,9 @@ class FeaturedConfig(GradientModelConfig):
         if not self.feature_column:
             return np.zeros((log.num_items + 1, 0), np.int64), []
         return feature_ids(log, self.feature_column)
+
+    def feature_sizes(self, log: Log) -> dict[str, int]:
+        return {"num_features": len(self.item_features(log)[1])}
 
 
 class GradientModel(Model):

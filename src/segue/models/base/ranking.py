@@ -7,6 +7,9 @@ queries is implemented here (`ranking_loss`), so that models can be compared und
     per_target  (B, C, T, G)    any but ce                                      items new to the user, uniformly
     shared      (S,)            any but ce; usual for top1, bpr-max, sampled-ce all items, ~ count^sample_alpha
     none                        ce, which compares a target with all items      -
+
+With the setting `features`, item vectors are made of item embeddings and item features (`segue.nn.item_encoder`). An
+item without an event in training then is no negative: training learns nothing about it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -25,6 +28,7 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.config import Field
+from segue.data.item_features import feature_arrays
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
@@ -32,10 +36,12 @@ from segue.nn import losses
 from segue.nn.compiled.loop import overrides
 from segue.nn.compiled.loops import target_loss
 from segue.nn.embedding import embedding
+from segue.nn.item_encoder import FeatureTable, Fusion, ItemEncoder
 from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
 from segue.nn.sliding_windows import positions_to_windows
 from segue.nn.softmax_loss import all_items_cross_entropy
 
+OF_FEATURES = ("features", "feature_fusion", "id_dropout")
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
 
 
@@ -80,9 +86,34 @@ class RankingConfig(GradientModelConfig):
     temperature: float = Field(
         0.0, ge=0, description="Scores are cosine similarities divided by this temperature; 0 for plain dot products."
     )
+    features: tuple[str, ...] | None = Field(
+        None,
+        description=(
+            "Columns of the item metadata that item vectors are made of, besides the embeddings of the items: "
+            "categories, numbers or vectors."
+        ),
+    )
+    feature_fusion: Fusion = Field(
+        "sum",
+        description=(
+            "How features become part of an item vector: added to the embedding (sum), or concatenated with it and "
+            "multiplied by a matrix (concat)."
+        ),
+    )
+    id_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Rate at which the embedding of an item is left out in training, for features to stand alone.",
+    )
 
     def check(self) -> None:
         super().check()
+        given = self.features or ()
+        require(len(set(given)) == len(given), f"features={','.join(given)}: names a column twice")
+        for name in ("feature_fusion", "id_dropout"):
+            value, default = getattr(self, name), type(self).model_fields[name].default
+            require(bool(given) or value == default, f"{name}={value}: needs features")
         require(
             self.num_negatives >= self.min_num_negatives,
             f"num_negatives={self.num_negatives}: must be at least {self.min_num_negatives}",
@@ -93,28 +124,76 @@ class RankingConfig(GradientModelConfig):
         """G, the number of negatives sampled for each target; 0 with shared negatives or without any."""
         return self.num_negatives if self.loss != "ce" and self.negative_sampling == "per_target" else 0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; without features, settings of features are absent, as in files of earlier versions."""
+        values = super().as_dict()
+        return values if self.features else {key: value for key, value in values.items() if key not in OF_FEATURES}
+
+    def feature_sizes(self, log: Log) -> dict[str, int]:
+        return feature_arrays(log, self.features).sizes if self.features else {}
+
 
 class RankingModel(GradientModel, DotProductModel):
-    """Base class of models that are trained to rank: queries, item embeddings and the ranking loss."""
+    """Base class of models that are trained to rank: queries, item embeddings and the ranking loss.
+
+    A model whose item vectors may have features calls `encode` for each table of item embeddings when it is made, and
+    reads the table with `encoded`. Others refuse the setting `features`.
+
+    Class attributes:
+        output_table: the name of the embedding table whose vectors are multiplied by queries.
+    """
 
     config: RankingConfig
+    output_table: ClassVar[str] = "item_embedding"
+    features: FeatureTable | None
 
     def __init__(self, config: RankingConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
+        of_features = sizes.num_features, sizes.categories_per_item, sizes.values_per_item
+        self.features = FeatureTable(sizes.num_items, *of_features) if config.features else None
+        self.encoders = nn.ModuleDict()
+
+    def encode(self, name: str) -> None:
+        """Let features be part of the vectors of the embedding table `name`, if the settings name any."""
+        if self.features is not None:
+            self.encoders[name] = ItemEncoder(
+                self.get_parameter(name),
+                num_categories=self.sizes.num_features,
+                num_values=self.sizes.values_per_item,
+                fusion=self.config.feature_fusion,
+                id_dropout=self.config.id_dropout,
+            )
+
+    def encoded(self, name: str, ids: Int[Tensor, "*n"] | None = None) -> Float[Tensor, "... d"]:
+        """The vectors that the embedding table `name` has for some items, or for items 0..I, with their features."""
+        table = self.get_parameter(name)
+        vectors = table if ids is None else embedding(table, ids)
+        return vectors if self.features is None else self.encoders[name](vectors, self.features.rows(ids))
+
+    def read_features(self, log: Log) -> None:
+        """Take the features of the items, and which of them have events, from the log that the model is trained on.
+
+        Raises:
+            ConfigError: the settings name features, and the model uses none.
+        """
+        if self.features is not None:
+            require(len(self.encoders) > 0, f"features: {self.name} does not use features of items; leave them out")
+            self.features.fill(feature_arrays(log, self.config.features or ()), log.counts())
 
     @abstractmethod
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query vectors of the batch, C for each row."""
 
     @property
-    @abstractmethod
     def item_embeddings(self) -> Float[Tensor, "I d"]:
-        """The trained vectors of items 0..I (I + 1 rows); row 0 is padding."""
+        """The vectors of items 0..I (I + 1 rows); row 0 is padding. By default those of `output_table`."""
+        return self.encoded(self.output_table)
 
     def with_shared_negatives(
         self, batches: Iterator[SequenceBatch], log: Log, rng: np.random.Generator
     ) -> Iterator[SequenceBatch]:
-        """`batches` with shared negatives, if the settings use them."""
+        """`batches` with shared negatives, if the settings use them; features are read first."""
+        self.read_features(log)
         config = self.config
         if config.loss == "ce" or config.negative_sampling == "per_target":
             yield from batches
@@ -130,7 +209,7 @@ class RankingModel(GradientModel, DotProductModel):
 
     def ranking_loss(self, queries: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """The loss of the queries, summed over the targets of the batch."""
-        query = self._scaled(queries)
+        query, batch = self._scaled(queries), self._without_cold_negatives(batch)
         if self.config.loss != "ce" and batch.shared_negatives is None:
             return self._per_target_loss(query, batch)
         target, query = batch.targets.flatten(), query.flatten(0, 1)  # (B C T,), (B C, d)
@@ -138,15 +217,40 @@ class RankingModel(GradientModel, DotProductModel):
         if len(index) < len(target) or batch.targets.shape[2] > 1:
             target, query = target[index], query.index_select(0, index // batch.targets.shape[2])  # (n,), (n, d)
         if batch.shared_negatives is None:
-            return self._all_items_loss(query, target)
+            return self._all_items_loss(query, *self._softmax_items(target))
         shared = batch.shared_negatives  # (S,)
         vectors = self._item_vectors_of(shared)  # (S, d)
         target_vectors = None if torch.equal(shared[: len(target)], target) else self._item_vectors_of(target)
         return sampled_loss(query, target_vectors, vectors, (target, shared), self._loss_with_grad(batch))
 
-    def _all_items_loss(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
-        """Cross-entropy over all items, summed over the targets."""
-        return all_items_cross_entropy(query, self.item_vectors(), target)
+    def _without_cold_negatives(self, batch: SequenceBatch) -> SequenceBatch:
+        """With features, the batch without negatives that have no event in training."""
+        if self.features is None:
+            return batch
+        trained, shared = self.features.trained, batch.shared_negatives
+        return replace(
+            batch,
+            negatives=batch.negatives * trained[batch.negatives],
+            shared_negatives=None if shared is None else shared[trained[shared]],
+        )
+
+    def _all_items_loss(
+        self, query: Float[Tensor, "n d"], vectors: Float[Tensor, "I d"], target: Int[Tensor, "n"]
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy over all items, of which row 0 of `vectors` is none, summed over the targets."""
+        return all_items_cross_entropy(query, vectors, target)
+
+    def _softmax_items(self, target: Int[Tensor, "n"]) -> tuple[Float[Tensor, "I d"], Int[Tensor, "n"]]:
+        """The vectors of the items that targets are compared with, and the rows of the targets among them.
+
+        With features, they are the items of the training alone, after the row of padding.
+        """
+        vectors = self.item_vectors()
+        if self.features is None or bool(self.features.trained[1:].all()):
+            return vectors, target
+        trained = self.features.trained
+        kept = torch.cat([trained.new_ones(1), trained[1:]])  # (I + 1,)
+        return vectors[kept], (kept.cumsum(0) - 1)[target]
 
     def _per_target_loss(self, query: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
         compiled = self._compiled_loss()
@@ -240,7 +344,8 @@ class RankingModel(GradientModel, DotProductModel):
         return nn.functional.normalize(self.item_embeddings, dim=1) if self.config.temperature else self.item_embeddings
 
     def _item_vectors_of(self, ids: Tensor) -> Tensor:
-        vectors = embedding(self.item_embeddings, ids)
+        has_features = self.features is not None
+        vectors = self.encoded(self.output_table, ids) if has_features else embedding(self.item_embeddings, ids)
         return nn.functional.normalize(vectors, dim=-1) if self.config.temperature else vectors
 
     def _scaled(self, query: Tensor) -> Tensor:

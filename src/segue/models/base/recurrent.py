@@ -16,7 +16,6 @@ from segue.config import Field
 from segue.models.base.causal import CausalModel
 from segue.models.base.ranking import RankingConfig
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding
 from segue.nn.recurrent.packing import RecurrentCell, final_state, run_recurrence, step
 
 
@@ -51,13 +50,13 @@ class RecurrentModel(CausalModel):
         """The recurrent cell."""
 
     @property
-    def input_embeddings(self) -> Float[Tensor, "I x"]:
-        """The input vectors of items 0..I; by default the item embeddings."""
-        return self.item_embeddings
+    def input_table(self) -> str:
+        """The name of the embedding table whose vectors are the inputs; by default `output_table`."""
+        return self.output_table
 
     def embed_input(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         """The input vectors of items, with dropout during training."""
-        return dropout(embedding(self.input_embeddings, item), self.config.dropout, self.training)
+        return dropout(self.encoded(self.input_table, item), self.config.dropout, self.training)
 
     def project(self, hidden: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """Query vectors from hidden states; the identity by default."""

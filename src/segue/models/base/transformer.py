@@ -20,7 +20,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.self_attention import causal_mask
 
@@ -87,6 +87,7 @@ class CausalTransformer(CausalModel):
         dim, self.window, self.input_scale = config.embedding_dim, config.window, input_scale
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
         self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
@@ -105,16 +106,12 @@ class CausalTransformer(CausalModel):
     def training_sequences(self, log: Log) -> CausalSequences:
         return replace(super().training_sequences(log), coverage=self.config.coverage)
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query after every item, or after the newest one alone in a batch that is only scored."""
         last_only = batch.num_queries == 1
         history = batch.trimmed().history if last_only else batch.history  # (B, P)
         valid = history > 0  # (B, P)
-        x = embedding(self.item_embedding, history) * self.input_scale  # (B, P, d)
+        x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
         x = x + self.position_embedding[-history.shape[1] :]
         x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
         mask = causal_mask(valid)

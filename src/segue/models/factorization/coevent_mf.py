@@ -31,7 +31,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 
 
 class CoEventMFConfig(RankingConfig):
@@ -65,25 +65,24 @@ class CoEventMF(RankingModel):
     window = 1
     skips_padding = "anywhere"
     additive = "sum"
+    output_table = "output_embedding"
 
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim = config.embedding_dim
         self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))  # u
         zero_padding(self.output_embedding)
+        self.encode("output_embedding")
         if not config.tied:
             self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))  # v
             zero_padding(self.input_embedding)
+            self.encode("input_embedding")
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         windows = SlidingWindows(window=1, num_negatives=self.config.negatives_per_target)
         return self.with_shared_negatives(windows.batches(log, self.config.batch_size, rng), log, rng)
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The input embedding of the last item."""
-        table = self.output_embedding if self.config.tied else self.input_embedding
-        return dropout(embedding(table, batch.history), self.config.dropout, self.training)
+        table = "output_embedding" if self.config.tied else "input_embedding"
+        return dropout(self.encoded(table, batch.history), self.config.dropout, self.training)

@@ -102,6 +102,7 @@ class Caser(RankingModel):
         "weight_decay": Choice(0.0, 1e-6, 1e-4),
     }
     skips_padding = "anywhere"
+    output_table = "output_embedding"
 
     def __init__(self, config: CaserConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -114,6 +115,8 @@ class Caser(RankingModel):
             zero_padding(table)
         if config.item_bias:
             nn.init.zeros_(self.output_embedding[:, -1])
+        for name in ("input_embedding", "output_embedding"):
+            self.encode(name)
         self.convolutions = WindowConvolutions(
             dim,
             config.window,
@@ -133,13 +136,9 @@ class Caser(RankingModel):
         )
         return self.with_shared_negatives(windows.batches(log, config.batch_size, rng), log, rng)
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """[z; p_u] of each window, with a 1 appended if items have a bias."""
-        z = self.convolutions(embedding(self.input_embedding, batch.history))  # (B, C, d)
+        z = self.convolutions(self.encoded("input_embedding", batch.history))  # (B, C, d)
         user = embedding(self.user_embedding, batch.user).unsqueeze(1).expand_as(z)  # (B, C, d)
         ones = [torch.ones_like(z[..., :1])] if self.config.item_bias else []
         return torch.cat([z, user, *ones], 2)  # (B, C, 2 d) or (B, C, 2 d + 1)

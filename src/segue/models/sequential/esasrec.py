@@ -75,6 +75,7 @@ class ESASRec(CausalTransformer):
             if weight.ndim == 2:
                 nn.init.xavier_normal_(weight)
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
 
     def block(self) -> LiGRBlock:
         return LiGRBlock(self.config)

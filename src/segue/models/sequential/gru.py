@@ -30,8 +30,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from segue.config import Field
 from segue.models.base.model import Sizes
@@ -66,15 +65,18 @@ class StackedRecurrentModel(RecurrentModel):
     """Base class of recurrent models with one or more layers of the same cell."""
 
     config: StackedRecurrentConfig
+    output_table = "output_embedding"
 
     def __init__(self, config: StackedRecurrentConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
         self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
         zero_padding(self.output_embedding)
+        self.encode("output_embedding")
         if not config.tied:
             self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
             zero_padding(self.input_embedding)
+            self.encode("input_embedding")
         self.cells = nn.ModuleList(self.make_cell() for _ in range(config.num_layers))
 
     @abstractmethod
@@ -87,12 +89,8 @@ class StackedRecurrentModel(RecurrentModel):
         return StackedCells(cells, self.config.hidden_dropout if self.training else 0.0)
 
     @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
-    @property
-    def input_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding if self.config.tied else self.input_embedding
+    def input_table(self) -> str:
+        return "output_embedding" if self.config.tied else "input_embedding"
 
 
 class GRUConfig(StackedRecurrentConfig):

@@ -158,6 +158,7 @@ class GRU4Rec(RecurrentModel):
         "activation": Choice("linear", "tanh"),
     }
     session_state: Tensor
+    output_table = "output_embedding"
 
     def __init__(self, config: GRU4RecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -171,7 +172,9 @@ class GRU4Rec(RecurrentModel):
         if input_dim is not None:
             self.input_embedding = nn.Parameter(_uniform((sizes.num_items + 1, input_dim), fan_in_out))
             zero_padding(self.input_embedding)
+            self.encode("input_embedding")
         zero_padding(self.output_embedding)
+        self.encode("output_embedding")
         if config.input_embedding != "one-hot":
             self.weight_ih = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))  # W
         self.bias_ih = nn.Parameter(torch.zeros(3 * dim))  # b
@@ -184,7 +187,7 @@ class GRU4Rec(RecurrentModel):
         if config.optimizer == "adam":
             return super().optimizer()
         tables = [self.output_embedding] if self._sparse_output else []
-        if config.input_embedding != "tied":
+        if config.input_embedding != "tied" and self.features is None:
             tables.append(self.input_embedding)
         return Adagrad(
             self.parameters(),
@@ -200,6 +203,8 @@ class GRU4Rec(RecurrentModel):
         has_loop = config.bptt == "one" and config.negative_sampling == "shared" and config.loss in GRADIENTS
         if not has_loop or config.temperature or overrides(self, GRU4Rec, *STEP) or type(optimizer) is not Adagrad:
             return None
+        if self.features is not None:
+            return None  # the loop looks up the embeddings alone
         step = session_step.for_training(self.output_embedding)
         if step is None or not all(weight.requires_grad for weight in self.parameters()):
             return None
@@ -226,6 +231,7 @@ class GRU4Rec(RecurrentModel):
         if config.bptt == "full":
             return super().batches(log, rng)
         shared = None if config.loss == "ce" or config.negative_sampling == "per_target" else config.num_negatives
+        self.read_features(log)
         sessions = SessionParallel(
             num_negatives=config.negatives_per_target, num_shared=shared, sample_alpha=config.sample_alpha
         )
@@ -247,17 +253,17 @@ class GRU4Rec(RecurrentModel):
         self.session_state = state.detach()
         return self.project(state.unsqueeze(1))  # (B, 1, d)
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
     def embed_input(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         """The input vectors of items, with dropout during training; W x already with one-hot inputs."""
-        if self.config.input_embedding == "tied":
-            vectors = embedding(self.output_embedding, item, sparse=self._sparse_output)
-            vectors = vectors[..., : self.config.embedding_dim]  # without the bias
+        is_tied = self.config.input_embedding == "tied"
+        table = "output_embedding" if is_tied else "input_embedding"
+        if self.features is None:
+            sparse = self._sparse_output if is_tied else self.config.optimizer == "adagrad"
+            vectors = embedding(self.get_parameter(table), item, sparse=sparse)
         else:
-            vectors = embedding(self.input_embedding, item, sparse=self.config.optimizer == "adagrad")
+            vectors = self.encoded(table, item)
+        if is_tied:
+            vectors = vectors[..., : self.config.embedding_dim]  # without the bias
         return dropout(vectors, self.config.dropout, self.training)
 
     @property
@@ -267,7 +273,9 @@ class GRU4Rec(RecurrentModel):
         Cross-entropy over all items, and normalisation for cosines, give every row a gradient.
         """
         config = self.config
-        return config.optimizer == "adagrad" and config.loss != "ce" and not config.temperature
+        return (
+            config.optimizer == "adagrad" and config.loss != "ce" and not config.temperature and self.features is None
+        )
 
     def _item_vectors_of(self, ids: Tensor) -> Tensor:
         return (

@@ -179,6 +179,7 @@ class HGN(RankingModel):
         "weight_decay": Choice(0.0, 1e-3, 1e-2),
     }
     skips_padding = "anywhere"
+    output_table = "output_embedding"
 
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -191,9 +192,11 @@ class HGN(RankingModel):
         if config.reads_history and not config.tied:
             self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).div_(dim))  # E
             zero_padding(self.input_embedding)
+            self.encode("input_embedding")
         self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias).div_(dim))  # Q
         zero_padding(self.user_embedding)
         zero_padding(self.output_embedding)
+        self.encode("output_embedding")
         if config.window_encoder == "gru":
             self.window_encoder: nn.Module = WindowGRU(dim)
         elif config.window_encoder == "cnn":
@@ -230,7 +233,8 @@ class HGN(RankingModel):
         An embedding counts once for each window that has it, as if each window were a batch row.
         """
         gate_weight, embedding_weight = self.config.reg_weight
-        names = (name for name, _ in self.named_parameters() if name not in EMBEDDINGS and "bias" not in name)
+        others = (*EMBEDDINGS, "encoders.", "bias")
+        names = (name for name, _ in self.named_parameters() if not any(other in name for other in others))
         norms = [gate_weight * self.get_parameter(name).norm() for name in names]
         mask = batch.target_mask.to(self.user_embedding.dtype).unsqueeze(2)  # (B, C, 1)
         looked_up: list[tuple[Tensor, Tensor, int]] = [
@@ -238,20 +242,16 @@ class HGN(RankingModel):
             (self.output_embedding, batch.target, self.config.num_targets),
         ]
         if self.config.reads_history:
-            looked_up.append((self.input_embeddings, batch.history, self.config.window))
+            looked_up.append((self.get_parameter(self.input_table), batch.history, self.config.window))
         for table, ids, width in looked_up:
             count = windows_to_positions(mask.expand(-1, -1, width)).sum(1)  # (B, P): windows that have the embedding
             norms.append(embedding_weight * (embedding(table, ids) * count.sqrt().unsqueeze(2)).norm())
         return torch.stack(norms).sum()
 
     @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
-    @property
-    def input_embeddings(self) -> Float[Tensor, "I d"]:
-        """E, the embeddings of the items of histories."""
-        return self.output_embedding if self.config.tied else self.input_embedding
+    def input_table(self) -> str:
+        """The name of E, the embeddings of the items of histories."""
+        return "output_embedding" if self.config.tied else "input_embedding"
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l of each window: the left side of (5), with a 1 appended if items have a bias."""
@@ -260,9 +260,9 @@ class HGN(RankingModel):
         valid = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # (B, C, L)
         compiled = self._compiled_queries()
         if compiled is not None:
-            query = compiled(query.squeeze(1), self.input_embeddings, batch.history)
+            query = compiled(query.squeeze(1), self.get_parameter(self.input_table), batch.history)
         elif config.reads_history:
-            item = embedding(self.input_embeddings, batch.history)  # (B, P, d); zeros at padding
+            item = self.encoded(self.input_table, batch.history)  # (B, P, d); zeros at padding
             if config.dropout:
                 item = nn.functional.dropout(item, config.dropout, self.training)
             query = query + self.encode_windows(query, item, valid)
@@ -278,7 +278,9 @@ class HGN(RankingModel):
         has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
         if not has_gates or config.pooling.endswith("max") or config.dropout or overrides(self, HGN, "encode_windows"):
             return None
-        loop = gated_queries.for_training(self.input_embeddings)
+        if self.features is not None:
+            return None  # the loop looks up the embeddings alone
+        loop = gated_queries.for_training(self.get_parameter(self.input_table))
         return loop and partial(
             loop,
             feature_gate=(self.feature_gate_item.weight, self.feature_gate_user.weight, self.feature_gate_user.bias),

@@ -40,7 +40,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TransformerConfig
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias, time_buckets
 
@@ -95,6 +95,7 @@ class HSTU(CausalModel):
         dim, self.window = config.embedding_dim, config.window
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(math.sqrt(1 / dim)))
         self.blocks = nn.ModuleList(HSTUBlock(config) for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
@@ -111,16 +112,12 @@ class HSTU(CausalModel):
         config = self.config
         return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query after every item, or after the newest one alone in a batch that is only scored."""
         batch = batch.trimmed() if batch.num_queries == 1 else batch
         history = batch.history  # (B, P)
         valid = history > 0
-        x = embedding(self.item_embedding, history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
+        x = self.encoded("item_embedding", history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
         x = dropout(x + self.position_embedding[-history.shape[1] :], self.config.dropout, self.training)
         x = x * valid.unsqueeze(2)
         allowed = valid.unsqueeze(1).expand(-1, history.shape[1], -1).tril()  # (B, P, P)

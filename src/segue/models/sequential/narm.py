@@ -45,7 +45,7 @@ from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.attention import additive_attention, causal_attention_mask
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 from segue.nn.matmul import linear_2d
 from segue.nn.recorder import record
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
@@ -124,6 +124,7 @@ class NARM(CausalModel):
         item_std = math.sqrt(2 / (sizes.num_items + 1))
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(item_std))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.gru = ResetBeforeGRUCell(dim, hidden_dim, bias=config.gru_bias, hard_sigmoid=self.hard_sigmoid)
         for weight in self.gru.u.chunk(3):
             nn.init.orthogonal_(weight)
@@ -139,10 +140,6 @@ class NARM(CausalModel):
         nn.init.normal_(self.attention_query.weight, std=math.sqrt(2 / hidden_dim))
         nn.init.normal_(self.attention_key.weight, std=math.sqrt(2 / hidden_dim))
         nn.init.normal_(self.decoder.weight, std=math.sqrt(2 / dim))
-
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """B c_t after every item, or after the newest one alone in a batch that is only scored."""
@@ -164,9 +161,9 @@ class NARM(CausalModel):
 
     def input_vectors(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
         """The embeddings of items, with dropout during training."""
-        return dropout(embedding(self.item_embedding, item), self.config.dropout, self.training)
+        return dropout(self.encoded("item_embedding", item), self.config.dropout, self.training)
 
     def reset_gate(self, history: Int[Tensor, "B P"], states: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
         """The reset gate r at each position, computed again from the state before it."""
         before = nn.functional.pad(states[:, :-1], (0, 0, 1, 0))  # (B, P, h)
-        return self.gru.gates(embedding(self.item_embedding, history), before)[0].transpose(1, 2)
+        return self.gru.gates(self.encoded("item_embedding", history), before)[0].transpose(1, 2)

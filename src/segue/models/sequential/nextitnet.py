@@ -40,7 +40,7 @@ from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 
 _EPS = 1e-8
 
@@ -92,6 +92,7 @@ class NextItNet(CausalModel):
         "batch_size": Choice(64, 128, 256),
     }
     skips_padding = "inside"
+    output_table = "output_embedding"
 
     def __init__(self, config: NextItNetConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -100,9 +101,11 @@ class NextItNet(CausalModel):
         if not config.tied:
             self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).div_(dim**0.5))
             zero_padding(self.input_embedding)
+            self.encode("input_embedding")
         std = 1 / dim**0.5 if config.tied else 0.02
         self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias).mul_(std))
         zero_padding(self.output_embedding)
+        self.encode("output_embedding")
         dilations = config.dilations * config.num_repeats
         self.blocks = nn.ModuleList(ResidualBlock(dim, config.kernel_size, dilation) for dilation in dilations)
         self.micro_batch_size = max(1, 2**13 // config.window)
@@ -110,15 +113,11 @@ class NextItNet(CausalModel):
     def training_sequences(self, log: Log) -> CausalSequences:
         return replace(super().training_sequences(log), coverage=self.config.coverage)
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.output_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """x_t of the last block after every item, with a 1 appended if items have a bias."""
         config = self.config
         history, _ = history_and_query_count(batch)  # (B, P)
-        x = embedding(self.output_embedding if config.tied else self.input_embedding, history)  # (B, P, d)
+        x = self.encoded("output_embedding" if config.tied else "input_embedding", history)  # (B, P, d)
         x = dropout(x, config.dropout, self.training)
         valid = (history > 0).to(x.dtype).unsqueeze(2)  # (B, P, 1)
         for block in self.blocks:

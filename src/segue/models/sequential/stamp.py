@@ -44,7 +44,7 @@ from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.attention import additive_attention, causal_attention_mask
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 from segue.nn.matmul import linear_2d
 from segue.nn.recorder import record
 from segue.nn.softmax_loss import all_items_cross_entropy
@@ -94,6 +94,7 @@ class STAMP(CausalModel):
         self.micro_batch_size = max(8, 2**21 // config.window**2)
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.002))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.attention_item = _linear(dim, bias=False)  # W_1
         self.attention_last = _linear(dim, bias=False)  # W_2
         self.attention_mean = _linear(dim, bias=True)  # W_3, b_a
@@ -101,15 +102,11 @@ class STAMP(CausalModel):
         self.session_mlp = _linear(dim, bias=config.mlp_bias)  # W_s, b_s
         self.last_mlp = _linear(dim, bias=config.mlp_bias)  # W_t, b_t
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
-
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """h_s * h_t after every item, or after the newest one alone in a batch that is only scored."""
         history, count = history_and_query_count(batch)  # (B, P)
         valid = history > 0
-        x = dropout(embedding(self.item_embedding, history), self.config.dropout, self.training)  # (B, P, d)
+        x = dropout(self.encoded("item_embedding", history), self.config.dropout, self.training)  # (B, P, d)
         last = x[:, x.shape[1] - count :]  # (B, C, d)
         mean = (x.cumsum(1) / valid.cumsum(1)[:, :, None].clamp(min=1))[:, -count:]  # (B, C, d); padding is zeros
         query = linear_2d(self.attention_last, last) + linear_2d(self.attention_mean, mean)
@@ -121,8 +118,10 @@ class STAMP(CausalModel):
         summary = weights @ x + mean if self.config.add_mean else weights @ x  # (B, C, d)
         return torch.tanh(linear_2d(self.session_mlp, summary)) * torch.tanh(linear_2d(self.last_mlp, last))
 
-    def _all_items_loss(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
-        return all_items_cross_entropy(query, self.item_vectors(), target, sigmoid_scores=self.config.sigmoid_scores)
+    def _all_items_loss(
+        self, query: Float[Tensor, "n d"], vectors: Float[Tensor, "I d"], target: Int[Tensor, "n"]
+    ) -> Float[Tensor, ""]:
+        return all_items_cross_entropy(query, vectors, target, sigmoid_scores=self.config.sigmoid_scores)
 
 
 def _linear(dim: int, *, bias: bool) -> nn.Linear:

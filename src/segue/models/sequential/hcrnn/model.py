@@ -51,7 +51,7 @@ from segue.models.sequential.hcrnn.cell import Contexts, ResetInput, Weights, ce
 from segue.models.sequential.hcrnn.ragged_attention import AttentionPairs, attention_pairs, ragged_attention
 from segue.models.sequential.hcrnn.topic_posterior import SigmaParametrization, TopicPosterior, bags
 from segue.nn.dropout import dropout
-from segue.nn.embedding import embedding, zero_padding
+from segue.nn.embedding import zero_padding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.recurrent.packing import pack
 
@@ -151,6 +151,7 @@ class HCRNN(CausalModel):
         dim, hidden, count = config.embedding_dim, config.hidden_dim, config.num_contexts
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.1))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.topic_posterior = TopicPosterior(
             dim, count, deviation=config.sigma_parametrization, noise=config.posterior_noise, dropout=config.dropout
         )
@@ -189,10 +190,6 @@ class HCRNN(CausalModel):
         """Queries at the positions with targets, or at the last one in a batch that is only scored; zeros elsewhere."""
         return self._queries_and_divergence(batch.trimmed())[0]
 
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
-
     def recordings(self, history: Int[Tensor, "P"]) -> dict[str, Tensor]:
         """The gates, contexts and attention weights at each of the T items of one history, for the query after it.
 
@@ -205,7 +202,7 @@ class HCRNN(CausalModel):
         needs_theta = torch.ones(1, len(history), dtype=torch.bool, device=history.device)
         needs_theta[:, :-1] = self.running_theta
         with torch.no_grad():
-            item = self.item_embedding[history]  # (T, D)
+            item = self.encoded("item_embedding", history)  # (T, D)
             posterior = self.topic_posterior.posterior(bags(history[None], item[None])[needs_theta])
             theta = torch.softmax(posterior.mean, 1)  # (1, K) or (T, K)
             cell = cell_activations(
@@ -239,7 +236,7 @@ class HCRNN(CausalModel):
         history, config = batch.history, self.config
         valid = history > 0  # (B, P)
         mask = _query_mask(batch) & valid  # (B, P): where there is a query
-        vectors = embedding(self.item_embedding, history)  # (B, P, D)
+        vectors = self.encoded("item_embedding", history)  # (B, P, D)
         item = dropout(vectors[valid], config.dropout, self.training)  # (n, D), row by row
         inputs = self._project_inputs(item)
         # with a running theta the cell runs once for each row, otherwise once for each query

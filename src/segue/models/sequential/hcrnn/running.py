@@ -66,7 +66,7 @@ class RunningHCRNN(HCRNN):
         """The state after one more item of each session: `step` without the scores."""
         if state is None:
             state = self._initial_state(len(item))
-        vector, is_item = self.item_embedding[item], (item > 0).unsqueeze(1)  # (B, D), (B, 1)
+        vector, is_item = self.encoded("item_embedding", item), (item > 0).unsqueeze(1)  # (B, D), (B, 1)
         first_time = is_item & ~state.seen.gather(1, item.unsqueeze(1))
         bag = state.bag + vector * first_time
         theta = torch.softmax(self.topic_posterior.posterior(bag).mean, 1)  # (B, K)

@@ -80,6 +80,7 @@ class HMLSTM(RecurrentModel):
         dim, self.window = config.embedding_dim, config.window
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
         zero_padding(self.item_embedding)
+        self.encode("item_embedding")
         self.lstm = HMLSTMCell(dim, dim, num_layers=config.num_layers, norm=config.layer_norm)
         self.output = GatedOutput(dim, dim, config.num_layers)
 
@@ -90,10 +91,6 @@ class HMLSTM(RecurrentModel):
     @property
     def cell(self) -> HMLSTMCell:
         return self.lstm
-
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        return self.item_embedding
 
     def project(self, hidden: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """The query (12) from the hidden states of all layers."""
