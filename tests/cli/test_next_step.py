@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from segue.cli.options.protocol import ProtocolOptions
 from segue.cli.options.reading import ReadingOptions
 from segue.cli.options.rerank import RerankOptions
 from segue.cli.options.training import ModelOptions, RunTrainingOptions
+from segue.papers.growing_result import merge
 
 OPTIONS = [
     ProtocolOptions(exclude_seen=False),
@@ -59,3 +61,13 @@ def test_every_option_is_tried():
             if all(getattr(one, field.name) == field.default for one in of_kind)
         ]
         assert not never, kind
+
+
+def test_the_command_of_a_result_file_names_its_methods():
+    """Names with spaces and commas, of a table that grows method by method."""
+    names = ["BPR, slow", "GRU + RE", "HGN"]
+    new = {"methods": [*names, "POP"], "runs": {key: {} for key in names}, "rows": [], "quick": True}
+    words = shlex.split(merge(None, new, "hgn-table3-paper")["command"])
+    _, bound, *_ = app.parse_args(words[1:], print_error=False, exit_on_error=False)
+    given = {name: bound.arguments[name] for name in ("table", "methods", "quick")}
+    assert given == {"table": "hgn-table3-paper", "methods": names, "quick": True}

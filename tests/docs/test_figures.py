@@ -111,6 +111,7 @@ def trainings(stored: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
         run = stored.get("runs", {}).get(row["method"], {})
         if "model" in run and not row["part"] and "CPU" not in row["metric"]:
             about = {name: run[name] for name in ("model", "preset", "settings", "seeds", "epochs")}
+            about["refit"] = run.get("refit", True)  # in a file that does not say it, all are
             yield json.dumps({"log": stored["log"], **about}, sort_keys=True), row["metric"], row["measured"]
 
 

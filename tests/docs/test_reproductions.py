@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn.other_logs import OTHER_LOGS
 from segue.papers.iarn.common import LOG_SETUPS
 from segue.papers.methods import BlendedMethod, Method
-from segue.papers.printed import seeds_sentence
+from segue.papers.printed import AS_PRINTED, seeds_sentence
 from segue.papers.report import read_result, update_page, write_pictures
 from segue.papers.verdict import NO_FIGURE, ONE_SEED, verdicts
 
@@ -39,6 +41,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
 COUNTED = ("criteo-table1", "criteo-table2-params", "hcrnn-table2", "hgn-table2")
+GROWING = tuple(name for name, make in TABLES.items() if "methods" in signature(make).parameters)
 PLACES = [*((page, RESULTS) for page in PAGES), (COMPARISONS, RESULTS / "comparisons")]
 
 
@@ -73,7 +76,7 @@ def test_every_table_has_a_result_and_is_shown() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = re.findall(r"<!-- results/(\S+)\.json -->", text)
     other_logs = {other.name for other in OTHER_LOGS}
-    assert sorted(shown) == sorted(TABLES.keys() - other_logs) == [path.stem for path in FILES]
+    assert sorted(shown) == sorted(TABLES.keys() - other_logs) == sorted(path.stem for path in FILES)
     assert other_logs == {name for name in other_logs if f"segue reproduce {name} " in text}
 
 
@@ -92,6 +95,8 @@ def test_the_sizes_of_the_logs_of_a_page_are_those_of_the_catalogue() -> None:
             for name in ("table4", "table5", "figures", "baselines")
         ),
         *((f"criteo-{name}", criteo_paper.PROTOCOL_NOTE) for name in ("table1", "table4", "table5", "figures")),
+        ("criteo-table4-paper", criteo_paper.PAPER_PROTOCOL_NOTE),
+        *((name, import_module(TABLES[name].__module__).TABLE.protocol.describe()) for name in GROWING),
     ],
 )
 def test_the_protocol_is_described_as_today(name: str, note: str) -> None:
@@ -101,7 +106,13 @@ def test_the_protocol_is_described_as_today(name: str, note: str) -> None:
 @files
 def test_a_result_names_its_command_and_version(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["command"] == f"segue reproduce {path.stem}"
+    if path.stem in GROWING:  # of the methods that it has
+        listed = [name.removesuffix(f", {AS_PRINTED}") for name in content["runs"]]
+        methods = [] if len(listed) == len(content["methods"]) else ["--methods", *listed]
+        assert shlex.split(content["command"]) == ["segue", "reproduce", path.stem, *methods]
+        assert all(run["version"] for run in content["runs"].values())
+    else:
+        assert content["command"] == f"segue reproduce {path.stem}"
     assert content["version"]
 
 
@@ -111,7 +122,7 @@ def test_stored_runs_are_those_of_the_code(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     departs = set()
     for log, runs in _runs_by_log(content).items():
-        methods = [_with_best_trial(method, runs[method.name]) for method in _methods(path.stem, log)]
+        methods = [_with_best_trial(method, runs[method.name]) for method in _methods(path.stem, log, runs)]
         for method in methods:
             run, expected = runs[method.name], json.loads(json.dumps(method.as_dict()))
             assert {key: run.get(key) for key in expected} == expected, f"{method.name}: segue reproduce {path.stem}"
@@ -143,9 +154,11 @@ def _runs_by_log(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {"": runs} if any("settings" in run for run in runs.values()) else runs
 
 
-def _methods(table: str, log: str) -> Sequence[Method | BlendedMethod]:
-    """The methods of a table on a log; none where a table has no such methods."""
+def _methods(table: str, log: str, runs: Mapping[str, Any]) -> Sequence[Method | BlendedMethod]:
+    """The methods of a table on a log, of a table that grows those that were run; none where there are no methods."""
     module = import_module(TABLES[table].__module__)
+    if table in GROWING:
+        return [method for method in module.METHODS if method.name in runs]
     for setup in LOG_SETUPS:
         if setup.title == log:
             return module._methods(setup)
@@ -211,6 +224,9 @@ def test_results_have_the_methods_of_the_code(path: Path) -> None:
     module = import_module(TABLES[path.stem].__module__)
     shown = list(dict.fromkeys(row["method"] for row in facts["rows"]))
     expected = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
+    if path.stem in GROWING:
+        assert facts["methods"] == expected
+        expected = [name for name in expected if name in facts["runs"]]
     assert [name for name in shown if name in expected] == expected
 
 

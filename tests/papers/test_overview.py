@@ -43,15 +43,15 @@ def table_of(entry: Entry, folder: Path) -> dict[str, str]:
     return dict(zip(head, line, strict=True))
 
 
-def write(folder: Path, *rows: Row, runs: dict[str, Any], departures: bool = True) -> None:
-    """A result file `toy`; `runs` has the number of settings in which each method departs, None if it is not said."""
+def write(folder: Path, *rows: Row, runs: dict[str, Any], departures: bool = True, name: str = "toy") -> None:
+    """A result file; `runs` has the number of settings in which each method departs, None if it is not said."""
     details = {
         name: {"model": "pop" if name == "POP" else "hgn"}
         | ({} if number is None else {"departs": {f"s{n}": {"here": 1, "paper": 2} for n in range(number)}})
         for name, number in runs.items()
     }
     content = Reproduction(title="T", rows=rows, details={"quick": False, "runs": details}).as_dict()
-    (folder / "toy.json").write_text(json.dumps(content | ({"departures": []} if departures else {})))
+    (folder / f"{name}.json").write_text(json.dumps(content | ({"departures": []} if departures else {})))
 
 
 def row(method: str, *measured: float, published: float | None = 0.05, **more: Any) -> Row:
@@ -141,6 +141,35 @@ def test_a_table_with_both_forms_fills_by_itself(tmp_path: Path) -> None:
     assert [one[0] for one in cells(methods)[2:]] == ["BPR", "HGN"]
     alone = ".0610 (.0590–.0630, seeds alone) above"  # the file does not say the error over users
     assert cells(methods)[3] == ["HGN", ".0500", alone, ".0500 (.0480–.0520) agrees"]
+
+
+@pytest.mark.parametrize("part", ["", "CDs"])
+def test_the_form_of_the_paper_may_have_a_file_of_its_own(part: str, tmp_path: Path) -> None:
+    """Its rows join those of best here; one that is not there yet is not run yet, whatever best here departs in."""
+    write(tmp_path, row("BPR", 0.03, part=part), row("HGN", 0.049, 0.051, part=part), runs={"BPR": 2, "HGN": 3})
+    if part:  # a table of several logs has its runs by log
+        content = json.loads((tmp_path / "toy.json").read_text())
+        other = {**content["rows"][1], "part": "Books", "measured": 0.9}
+        content |= {"rows": [*content["rows"], other], "runs": {part: content["runs"]}}
+        (tmp_path / "toy.json").write_text(json.dumps(content))
+    entry = Entry(**{**vars(ENTRY), "paper_table": "toy-paper", "part": part})
+    alone = table_of(entry, tmp_path)
+    assert (alone[AS_PRINTED], alone[BEST_HERE]) == (NOT_RUN, ".0500 agrees")
+    paper = [row(f"HGN, {AS_PRINTED}", 0.06, 0.062), row("KNN", 0.07, published=None)]
+    write(tmp_path, *paper, runs={f"HGN, {AS_PRINTED}": 1, "KNN": None}, name="toy-paper")
+    line = table_of(entry, tmp_path)
+    assert (line[AS_PRINTED], line[BEST_HERE], line["best other method"]) == (
+        ".0610 above",
+        ".0500 agrees",
+        ".0700 KNN",
+    )
+    assert line["all figures"] == "as the paper says: 1 above, 1 not run yet; best here: 1 agree, 1 one seed"
+    assert line["why"] == "best here departs in 3 settings; as the paper says departs in 1 setting"
+    assert [one[0] for one in cells(Overview(tmp_path, [entry]).methods("hgn"))[2:]] == ["BPR", "HGN"]
+    assert {(one["table"], one["shows"]) for one in list_tables()} >= {
+        ("hgn-table3", "seven methods"),
+        ("hgn-table3-paper", f"seven methods, {AS_PRINTED}"),
+    }
 
 
 def test_both_forms_may_have_names(tmp_path: Path) -> None:

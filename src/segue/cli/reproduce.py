@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,12 +15,16 @@ from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, grid, show, write_j
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
+if TYPE_CHECKING:
+    from segue.papers.reproduction import Reproduction
+
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def reproduce(
     table: str | None = None,
     *,
+    methods: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="NAME")] = None,
     quick: Flag = False,
     runs: Path | None = None,
     fresh: Flag = False,
@@ -33,37 +38,69 @@ def reproduce(
 
     Args:
         table: Name of a table or figure. Without a name, all of them are listed.
+        methods: Run these methods of the table only, such as HGN SASRec. A file of --json that holds other methods of
+            the same table keeps them. Only tables whose name ends in -paper accept it.
         quick: Run a small version with one seed and few epochs; its table says so.
         runs: Folder of the cached trainings. The default is the folder runs in SEGUE_CACHE.
         fresh: Train again and ignore cached trainings.
         device: Device to train on: cpu or cuda. Only hgn-table5 accepts it.
     """
     from segue.papers import find_table
+    from segue.papers.growing_result import merge, read_growing
     from segue.papers.run_cache import RunCache
     from segue.reporting.charts import import_altair
 
     if table is None:
-        given = {"--quick": quick, "--runs": runs, "--fresh": fresh, "--device": device, "--out": output.out}
+        given = {
+            "--methods": methods,
+            "--quick": quick,
+            "--runs": runs,
+            "--fresh": fresh,
+            "--device": device,
+            "--out": output.out,
+        }
         _list_tables([option for option, value in given.items() if value], output)
         return
     make = find_table(table)
-    if device is not None and "device" not in inspect.signature(make).parameters:
-        raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
+    options = _own_options(table, make, device=device, methods=methods)
     check_outputs({"--json": output.json})
+    if methods and output.json is not None:
+        read_growing(output.json, table, quick=quick)  # refused now, not after hours of training
     if output.out is not None:
         check_folder_of_files(f"--out {output.out}", output.out)
     cache = RunCache(runs, overwrite=fresh)
     check_folder_of_files(f"--runs {runs}" if runs else f"SEGUE_CACHE: {cache.folder}", cache.folder)
     if output.out is not None:
         import_altair()
-    options = {} if device is None else {"device": device}
     reproduction = make(runs=cache, quick=quick, **options)
     show(reproduction.table())
     command = f"segue reproduce {table}{' --quick' if quick else ''}"
-    write_json_output(output.json, {"command": command, "version": version("segue"), **reproduction.as_dict()})
+    content = {"command": command, "version": version("segue"), **reproduction.as_dict()}
+    if methods and output.json is not None:
+        content = merge(read_growing(output.json, table, quick=quick), content, table)
+    write_json_output(output.json, content)
     if output.out is not None:
         for path in reproduction.write(output.out, table):
             say(f"written: {path}")
+
+
+def _own_options(
+    table: str, make: Callable[..., Reproduction], *, device: str | None, methods: list[str] | None
+) -> dict[str, Any]:
+    """The given options that only some tables take.
+
+    Raises:
+        ConfigError: this table does not take one of them.
+    """
+    taken = inspect.signature(make).parameters
+    if device is not None and "device" not in taken:
+        raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
+    if methods and "methods" not in taken:
+        raise ConfigError(
+            f"--methods: {table} compares its methods with each other, so it runs all of them; tables whose name ends "
+            "in -paper take it"
+        )
+    return {name: value for name, value in (("device", device), ("methods", methods)) if value}
 
 
 def _list_tables(options: list[str], output: OutputOptions) -> None:

@@ -8,6 +8,7 @@ from segue.papers.criteo import figures as criteo_figures
 from segue.papers.criteo import table1 as criteo_table1
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
+from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5 as criteo_table5
 from segue.papers.hcrnn import figures as hcrnn_figures
 from segue.papers.hcrnn import table2 as hcrnn_table2
@@ -16,6 +17,7 @@ from segue.papers.hgn import blends as cds_blends
 from segue.papers.hgn import figures as hgn_figures
 from segue.papers.hgn import table2 as hgn_table2
 from segue.papers.hgn import table3 as hgn_table3
+from segue.papers.hgn import table3_paper as hgn_table3_paper
 from segue.papers.hgn import table4 as hgn_table4
 from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
@@ -24,11 +26,13 @@ from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
+from segue.papers.iarn import table2_paper as iarn_table2_paper
 from segue.papers.reproduction import Reproduction
 
 TABLES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table2": hgn_table2.reproduce,
     "hgn-table3": hgn_table3.reproduce,
+    "hgn-table3-paper": hgn_table3_paper.reproduce,
     "hgn-table4": hgn_table4.reproduce,
     "hgn-table5": hgn_table5.reproduce,
     "hgn-table6": hgn_table6.reproduce,
@@ -40,10 +44,12 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table1": criteo_table1.reproduce,
     "criteo-table2-params": criteo_table2_params.reproduce,
     "criteo-table4": criteo_table4.reproduce,
+    "criteo-table4-paper": criteo_table4_paper.reproduce,
     "criteo-table5": criteo_table5.reproduce,
     "criteo-figures": criteo_figures.reproduce,
     "criteo-baselines": criteo_baselines.reproduce,
     "iarn-table2": iarn_table2.reproduce,
+    "iarn-table2-paper": iarn_table2_paper.reproduce,
     "iarn-figure3": iarn_figure3.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,

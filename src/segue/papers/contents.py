@@ -24,7 +24,8 @@ class Entry:
         log: on which it is recomputed, or would be.
         section: of the pages of results.
         table: the name of the table on the command line, and of its result file; empty if nothing recomputes it.
-        part: the beginning of the title of the part of the result file.
+        paper_table: the name of the table with the methods as the paper says, where that is another one than `table`.
+        part: the beginning of the title of the part of the result file of `table`.
         method: the paper's own method, without the name of a form; empty for a picture without numbers.
         metrics: those whose figures are listed method by method, the most important one first.
         form: of the rows of a result file that does not say what departs from the paper.
@@ -38,6 +39,7 @@ class Entry:
     log: str
     section: str
     table: str = ""
+    paper_table: str = ""
     part: str = ""
     method: str = ""
     metrics: tuple[str, ...] = ("",)
@@ -81,7 +83,13 @@ CONTENTS: tuple[Entry, ...] = (
         metrics=("CDs",),
         remark="the other four logs are not at hand",
     ),
-    _hgn(title="Table 3", shows="seven methods", section="hgn.md#table-3", table="hgn-table3"),
+    _hgn(
+        title="Table 3",
+        shows="seven methods",
+        section="hgn.md#table-3",
+        table="hgn-table3",
+        paper_table="hgn-table3-paper",
+    ),
     _hgn_figure(title="Figure 3 and Table 3", log="MovieLens 20M", table="hgn-figure3"),
     _hgn_figure(title="Figure 4 and Table 3", log="Amazon Books", table="hgn-figure4"),
     _hgn_figure(title="Figure 6 and Table 3", log="Goodreads Children", table="hgn-figure6"),
@@ -171,6 +179,7 @@ CONTENTS: tuple[Entry, ...] = (
     _iarn_table2(
         log="Amazon Clothing",
         table="iarn-table2",
+        paper_table="iarn-table2-paper",
         part="Amazon Clothing",
         remark="more users than in the paper's Table 1",
     ),
@@ -225,7 +234,13 @@ CONTENTS: tuple[Entry, ...] = (
         is_papers_log=True,
         remark="",
     ),
-    _criteo(title="Table 4", shows="ten methods", section="criteo.md#table-4", table="criteo-table4"),
+    _criteo(
+        title="Table 4",
+        shows="ten methods",
+        section="criteo.md#table-4",
+        table="criteo-table4",
+        paper_table="criteo-table4-paper",
+    ),
     _criteo(
         title="Table 5",
         shows="uplift by the length of sessions",
@@ -265,13 +280,14 @@ def list_tables() -> list[dict[str, str]]:
     """One row for each table of the command line: its name, its title in the paper, what it has, and the logs."""
     by_name: dict[str, list[Entry]] = {}
     for entry in CONTENTS:
-        if entry.table and "/" not in entry.table:  # what is in a folder is of other commands
-            by_name.setdefault(entry.table, []).append(entry)
+        for table in (entry.table, entry.paper_table):
+            if table and "/" not in table:  # what is in a folder is of other commands
+                by_name.setdefault(table, []).append(entry)
     return [
         {
             "table": name,
             "in the paper": f"{entries[0].paper}, {entries[0].title}",
-            "shows": entries[0].shows,
+            "shows": entries[0].shows + (f", {AS_PRINTED}" if name == entries[0].paper_table else ""),
             "on": ", ".join(dict.fromkeys(entry.log for entry in entries)),
         }
         for name, entries in by_name.items()

@@ -114,9 +114,9 @@ class Overview:
 
     def lines(self, entry: Entry) -> list[Line]:
         """The figures of a table or figure, in the order of its result file; none if there is no file."""
-        result, lines = self._read(entry.table), dict[tuple[str, str], Line]()
-        for row in result.get("rows", ()):
-            if row["part"].startswith(entry.part) and not row["method"].endswith(RELEASED):
+        result, lines = self._read(entry), dict[tuple[str, str], Line]()
+        for row in result["rows"]:
+            if not row["method"].endswith(RELEASED):
                 method, forms = self._forms(result, row, entry)
                 line = lines.setdefault((method, row["metric"]), Line(method, row["metric"]))
                 for form in forms:
@@ -137,8 +137,15 @@ class Overview:
             departs = {}  # a baseline that counts, of which the paper prints no settings
         return row["method"], FORMS if departs == {} else (BEST_HERE,)
 
-    def _read(self, table: str) -> dict[str, Any]:
-        """The content of a result file with its rows; empty if there is none."""
+    def _read(self, entry: Entry) -> dict[str, Any]:
+        """The rows and runs of the result files of an entry, of best here and as the paper says."""
+        best, paper = self._read_file(entry.table), self._read_file(entry.paper_table)
+        rows = [row for row in best.get("rows", ()) if row["part"].startswith(entry.part)]
+        runs = {**best.get("runs", {}), **paper.get("runs", {})}
+        return {**best, "rows": [*rows, *paper.get("rows", ())], "runs": runs}
+
+    def _read_file(self, table: str) -> dict[str, Any]:
+        """The content of a result file; empty if there is none."""
         path = self.results / f"{table}.json"
         if not table or not path.is_file():
             return {}
@@ -146,7 +153,7 @@ class Overview:
         return {**content, "rows": list(_command_rows(content))} if "metrics" in content else content
 
     def _entry_cells(self, entry: Entry) -> list[str]:
-        result, lines = self._read(entry.table), self.lines(entry)
+        result, lines = self._read(entry), self.lines(entry)
         metric = entry.metrics[0]
         main = next((line for line in lines if (line.method, line.metric) == (entry.method, metric)), None)
         title = f"{entry.paper}, [{entry.title}]({entry.section}): {entry.shows}"
@@ -164,7 +171,7 @@ class Overview:
 
     def _metric_table(self, entry: Entry, metric: str, lines: Iterable[Line]) -> str:
         """The figures of a metric, method by method; empty if none is compared."""
-        of_metric, result = [line for line in lines if line.metric == metric], self._read(entry.table)
+        of_metric, result = [line for line in lines if line.metric == metric], self._read(entry)
         compared = [line for line in of_metric if line.is_compared]
         counting = [line for line in of_metric if not line.is_compared and _only_counts(_run(result, line.row))]
         rows = [[line.method, "", "", _cell(line, BEST_HERE, interval=True)] for line in counting]

@@ -50,7 +50,7 @@ MOVIELENS_FIGURES: Published = {
     "MP2Vec": (None, 0.7135),
     "IARN": (0.9622, 0.7135),
 }
-_EXTRA_BASELINES = {
+EXTRA_BASELINES = {
     "Global mean": "global-mean",
     "User mean": "user-mean",
     "Item mean": "item-mean",
@@ -81,7 +81,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
         for name, values in (CLOTHING_FIGURES if setup.is_papers_log else MOVIELENS_FIGURES).items()
     }
     rating_models = {
-        **{name: _experiment(setup, model) for name, model in _EXTRA_BASELINES.items()},
+        **{name: _experiment(setup, model) for name, model in EXTRA_BASELINES.items()},
         "MF": _experiment(setup, "mf"),
         "TimeSVD++": _experiment(setup, "timesvd++"),
         "HieVH": _experiment(setup, "hievh", **setup.features),
@@ -105,7 +105,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
         )
         for name, experiment in {**rating_models, **ranking_models}.items()
     }
-    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, PLAIN))
+    return tuple(by_name[name] for name in (*EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, PLAIN))
 
 
 def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
