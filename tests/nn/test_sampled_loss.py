@@ -21,7 +21,8 @@ LOSSES: dict[str, tuple[Callable[..., Tensor], LossWithGrad]] = {
     "bpr-max": (partial(losses.bpr_max, bpreg=0.4), partial(losses.GRADIENTS["bpr-max"], bpreg=0.4)),
     "sampled-ce": (losses.sampled_cross_entropy, losses.GRADIENTS["sampled-ce"]),
     "bpr": (losses.mean_bpr, loss_with_autograd(losses.mean_bpr)),
-    "bce": (losses.bce, loss_with_autograd(losses.bce)),
+    "bce": (losses.bce, losses.GRADIENTS["bce"]),
+    "gbce": (partial(losses.bce, beta=0.3), partial(losses.GRADIENTS["gbce"], beta=0.3)),
     "top1-max": (losses.top1_max, loss_with_autograd(losses.top1_max)),
 }
 each = pytest.mark.parametrize("name", LOSSES)

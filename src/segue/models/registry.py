@@ -76,6 +76,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "hcrnn": "segue.models.sequential.hcrnn.model:HCRNN",
     "hcrnn-running": "segue.models.sequential.hcrnn.running:RunningHCRNN",
     "sasrec": "segue.models.sequential.sasrec:SASRec",
+    "gsasrec": "segue.models.sequential.gsasrec:GSASRec",
     "esasrec": "segue.models.sequential.esasrec:ESASRec",
     "hstu": "segue.models.sequential.hstu:HSTU",
     "nextitnet": "segue.models.sequential.nextitnet:NextItNet",

@@ -21,7 +21,8 @@ GRU4Rec divides top1 by all N columns, including the target's own, which makes i
 does not divide bpr at all.
 
 The losses that are often used with shared negatives also have their gradients written out (`GRADIENTS`), because
-a training step takes 1.25 to 1.7 times as long with autograd (benchmark row `handwritten`, parts `sampled-loss-*`):
+a training step takes 1.25 to 1.7 times as long with autograd (benchmark row `handwritten`, parts `sampled-loss-*`).
+Those of bce and gbce are nothing but sigmoids:
 
     *_with_grad(positive, negative, false_negatives) -> loss (n,), gradients of positive (n,) and of negative (n, G)
 
@@ -178,10 +179,24 @@ def sampled_cross_entropy_with_grad(
     return loss, (-loss).exp_() - 1, grad_negative
 
 
+def bce_with_grad(
+    positive: Float[Tensor, "n"],
+    negative: Float[Tensor, "n G"],
+    false_negatives: tuple[Tensor, Tensor],
+    beta: float = 1.0,
+) -> LossAndGrads:
+    """Binary cross-entropy, or gBCE, and its gradients."""
+    negative[false_negatives] = -torch.inf
+    loss = beta * bpr(positive) + bpr(-negative).sum(1)
+    return loss, beta * (positive.sigmoid() - 1), negative.sigmoid_()
+
+
 GRADIENTS: dict[str, Callable[..., LossAndGrads]] = {
     "top1": top1_with_grad,
     "bpr-max": bpr_max_with_grad,
     "sampled-ce": sampled_cross_entropy_with_grad,
+    "bce": bce_with_grad,
+    "gbce": bce_with_grad,
 }
 
 

@@ -317,6 +317,8 @@ class RankingModel(GradientModel, DotProductModel):
             return loss_with_autograd(lambda positive, negative, mask: self._loss(positive, negative, mask, batch))
         if config.loss == "bpr-max":
             return partial(losses.bpr_max_with_grad, bpreg=config.bpreg)
+        if config.loss == "gbce":
+            return partial(losses.bce_with_grad, beta=self._beta)
         loss_with_grad = losses.GRADIENTS[config.loss]
         if config.loss == "sampled-ce" and config.logq_correction:
             return lambda positive, negative, false_negatives: loss_with_grad(

@@ -77,6 +77,7 @@ STEP = (
     "loss_divisor",
 )
 """The methods of GRU4Rec whose work its compiled step does."""
+STEP_LOSSES = ("top1", "bpr-max", "sampled-ce")  # that have a compiled loop
 
 
 class GRU4RecConfig(RecurrentConfig):
@@ -198,9 +199,10 @@ class GRU4Rec(RecurrentModel):
         )
 
     def compiled_step(self, optimizer: Optimizer) -> Callable[[Any], Tensor] | None:
-        """For bptt=one with Adagrad, shared negatives, and a loss whose gradient is written out."""
+        """For bptt=one with Adagrad, shared negatives, and a loss that has a compiled loop."""
         config = self.config
-        has_loop = config.bptt == "one" and config.negative_sampling == "shared" and config.loss in GRADIENTS
+        is_shared = config.bptt == "one" and config.negative_sampling == "shared"
+        has_loop = is_shared and config.loss in STEP_LOSSES
         if not has_loop or config.temperature or overrides(self, GRU4Rec, *STEP) or type(optimizer) is not Adagrad:
             return None
         if self.features is not None:
