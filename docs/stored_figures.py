@@ -60,12 +60,12 @@ def comparison_block(name: str) -> str:
 
 
 def runs_block(name: str) -> str:
-    """The figures of commands; of several seeds the mean, the lowest and the highest."""
+    """The figures of commands; of several seeds the mean, the lowest and the highest, of groups with intervals."""
     stored = read(f"runs/{name}")
     metrics, rows = stored["metrics"], stored["rows"]
     lines = [f"| model | {' | '.join(metrics)} | command |", f"|---|{'---:|' * len(metrics)}---|"]
     for row in rows:
-        figures = [_figure_cell(metric, row["figures"].get(metric)) for metric in metrics]
+        figures = [_figure_cell(metric, row["figures"].get(metric), of_group="group" in row) for metric in metrics]
         lines.append(f"| {' | '.join([row['name'], *figures])} | `{row['command']}` |")
     protocols = {(row["experiment"]["protocol"]["name"], row["experiment"]["protocol"]["fingerprint"]) for row in rows}
     tested = not all(metric in SECONDS or metric.startswith(VALIDATION) for metric in metrics)
@@ -76,11 +76,13 @@ def runs_block(name: str) -> str:
     return "\n".join([*lines, "", f"{', '.join(about)}, one thread; `results/runs/{name}.json`.", ""])
 
 
-def _figure_cell(metric: str, figure: Mapping[str, Any] | None) -> str:
+def _figure_cell(metric: str, figure: Mapping[str, Any] | None, *, of_group: bool) -> str:
     if figure is None:
         return ""
     if metric in SECONDS:
         return seconds_text(figure["mean"])
+    if of_group and "low" in figure:
+        return f"{metric_text(figure['mean'])} ({metric_text(figure['low'])}–{metric_text(figure['high'])})"
     runs = figure.get("runs")
     seeds = f" ({metric_text(min(runs))}–{metric_text(max(runs))})" if runs else ""
     return f"{metric_text(figure['mean'])}{seeds}"

@@ -21,6 +21,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,9 @@ def measure(command: str, metrics: list[str], group: str | None) -> dict[str, An
     }
 
 
+@cache
 def _run(command: str) -> dict[str, Any]:
-    """What the command writes with --json."""
+    """What the command writes with --json; the rows of several groups have one command."""
     program, *words = shlex.split(command)
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"

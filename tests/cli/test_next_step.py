@@ -22,6 +22,7 @@ OPTIONS = [
     ProtocolOptions(protocol="global-time", date="2024-01-31T10:00", leak="drop", valid=0.1, test=-1.0),
     ProtocolOptions(protocol="session", horizon=5),
     ProtocolOptions(request_time="known"),
+    ProtocolOptions(cold_items=0.1, cold_seed=2),
     ProtocolOptions(sample_users=10_000, sample_test_users=5_000, sample_seed=3),
     ProtocolOptions(protocol="ratings", date="-5", min_item_history=1, histories="rolling", auc_users=10, auc_seed=3),
     ReadingOptions(user_col="User Id", item_col="-item", time_col="", split_col="", time_format="%d/%m/%Y"),

@@ -12,7 +12,7 @@ import torch
 
 from segue.data.splits import Split
 from segue.errors import ConfigError
-from segue.evaluation.breakdown import breakdown, by_history, by_leak, by_length, step_curve
+from segue.evaluation.breakdown import breakdown, by_history, by_leak, by_length, by_popularity, step_curve
 from segue.evaluation.metrics import at_step
 from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.result import Result
@@ -98,6 +98,30 @@ def test_a_row_is_what_its_questions_say(by: Any, world: tuple[Split, list[Resul
     assert row["users"] == len(set(users.tolist()))
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_popularity_is_that_of_the_target_in_training(refit: bool) -> None:
+    counts = [6, 5, 1, 4]  # training rows of items 1 to 4; item 5 is cold
+    rows = [[*np.repeat([1, 2, 3, 4], counts).tolist(), 5, target] for target in (1, 2, 3, 4, 5)]
+    log = make_log(rows, 5)
+    protocol = replace(PROTOCOLS["leave-one-out"], exclude_seen=False)
+    split = protocol.split(log)
+    ranks = protocol.rank(FixedScores(torch.randn(6, 6)), split, "test")
+    groups = by_popularity(split, ranks, refit=refit)
+    assert groups.names == ("0", "1-4", "5-19", "20-99", "100+")
+    expected = [30, 25, 5, 20, 5 if refit else 0]
+    assert groups.number is not None
+    assert groups.number.tolist() == expected
+    assert [groups.names[i] for i in groups.index] == ["20-99", "20-99", "5-19", "20-99", "5-19" if refit else "0"]
+
+
+def test_popularity_needs_one_target_at_a_time(world: tuple[Split, list[Result]]) -> None:
+    split, (one, _) = world
+    with pytest.raises(ConfigError, match="groups by popularity need one target at each instance"):
+        by_popularity(split, one.predictions)
+    with pytest.raises(ConfigError, match="the rows of these instances are unknown"):
+        by_popularity(split, replace(one.predictions, row=None))
+
+
 def test_the_curve_is_of_each_step_alone(world: tuple[Split, list[Result]]) -> None:
     split, results = world
     rows = breakdown(results, ["recall@3,1", "mrr@3,1", "recall@5,3"], split, by="step")
@@ -115,5 +139,5 @@ def test_breakdowns_of_missing_data_are_refused(world: tuple[Split, list[Result]
     alone = [replace(r, predictions=replace(r.predictions, next_steps=None)) for r in results]
     with pytest.raises(ConfigError, match="a curve over future steps needs a protocol with a horizon of 2 or more"):
         breakdown(alone, ["recall@3"], split, by="step")
-    with pytest.raises(ConfigError, match="by='size': must be one of length, history, leak, step"):
+    with pytest.raises(ConfigError, match="by='size': must be one of length, history, leak, popularity, step"):
         breakdown(results, ["recall@3"], split, by="size")  # type: ignore[arg-type]

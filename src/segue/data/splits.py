@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from segue.data.baskets import basket_starts, baskets_per_user
-from segue.data.log import Ids, Log, ranges
+from segue.data.cold_items import without_rows_of
+from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
 from segue.errors import ConfigError, DataError
@@ -100,6 +101,7 @@ class Split:
             alone. "each": one instance for every row of the part or, with `starts`, for every basket that begins there.
         horizon: with "each", number of rows that are the targets of an instance: its own row and those after it.
         starts: with "each", the rows at which baskets begin, ascending; None for targets that are rows.
+        cold: (I + 1,) items whose rows are left out of training, see `segue.data.cold_items`; None for none.
     """
 
     log: Log
@@ -108,6 +110,7 @@ class Split:
     target_mode: Literal["rest", "next", "each"] = "rest"
     horizon: int = 1
     starts: Ids | None = None
+    cold: Mask | None = None
 
     def __post_init__(self) -> None:
         log = self.log
@@ -117,12 +120,20 @@ class Split:
     @property
     def train(self) -> Log:
         """The training rows: what a model may learn from during model selection."""
-        return self.log.until(self.valid)
+        return self._without_cold(self.log.until(self.valid))
 
     @property
     def train_valid(self) -> Log:
         """Training and validation rows: what the final model may learn from."""
-        return self.log.until(self.test)
+        return self._without_cold(self.log.until(self.test))
+
+    def _without_cold(self, rows: Log) -> Log:
+        return rows if self.cold is None else without_rows_of(rows, self.cold)
+
+    def training_rows(self, *, refit: bool = False) -> Ids:
+        """The indices, into the columns of `log`, of the training rows, with `refit` of validation rows as well."""
+        rows = self.log.until(self.test if refit else self.valid).rows()
+        return rows if self.cold is None else rows[~self.cold[self.log.item[rows]]]
 
     def instances(self, part: Part) -> EvalInstances:
         """The evaluation instances of a held-out part; those without a target or a history are dropped and counted."""

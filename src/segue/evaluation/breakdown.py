@@ -1,8 +1,10 @@
-"""Metrics by groups of evaluation instances: by length of the sequence or the history, by leak, by future step.
+"""Metrics by groups of evaluation instances: by length of the sequence or the history, by leak, by the popularity of
+the target, by future step.
 
     by length    2-3   4-7   8-15  16-31  ...      instances of users with so many rows
     by history   1     2-3   4-7   8-15   ...      instances after so many rows
     by leak      clean  shared                     users whose test data shares no event with training, and the others
+    by popularity  0  1-4  5-19  20-99  100+       targets with so many training events: cold, rare, ... popular items
     by step      1     2     3     4     5         the item so many steps ahead, alone (Criteo's Figure 3)
 
 The ranks are those of the whole table; no model is evaluated again.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +30,8 @@ from segue.evaluation.significance import interval
 from segue.evaluation.summary import CONFIDENCE
 from segue.evaluation.task import measure
 
-By = Literal["length", "history", "leak", "step"]
+By = Literal["length", "history", "leak", "popularity", "step"]
+POPULARITY = (1, 5, 20, 100)  # the least training events of a group, but for the first
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,29 @@ def by_leak(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
     return Groups(("clean", "shared"), leaking_test_users(split, refit=refit)[ranks.user].astype(np.int64))
 
 
-GROUPS: dict[str, Callable[..., Groups]] = {"length": by_length, "history": by_history, "leak": by_leak}
+def by_popularity(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
+    """By the number of training events of the target, for instances with one target each.
+
+    Raises:
+        ConfigError: an instance has several targets.
+    """
+    if ranks.row is None:
+        raise ConfigError("the rows of these instances are unknown: an earlier version stored them; evaluate again")
+    require(
+        bool((np.diff(ranks.offsets) == 1).all()),
+        "groups by popularity need one target at each instance; choose a protocol such as leave-one-out or session",
+    )
+    counts = (split.train_valid if refit else split.train).counts()[split.log.item[ranks.row]]
+    names = ("0", *(f"{low}-{high - 1}" for low, high in pairwise(POPULARITY)), f"{POPULARITY[-1]}+")
+    return Groups(names, np.searchsorted(POPULARITY, counts, side="right"), counts)
+
+
+GROUPS: dict[str, Callable[..., Groups]] = {
+    "length": by_length,
+    "history": by_history,
+    "leak": by_leak,
+    "popularity": by_popularity,
+}
 
 
 def _doubling(number: Ids) -> Groups:
@@ -83,7 +109,7 @@ def breakdown(
         results: results of the same instances.
         metrics: such as "recall@20"; by step, only their cut-offs are used.
         split: the split of the instances.
-        by: "length", "history", "leak" or "step".
+        by: "length", "history", "leak", "popularity" or "step".
         refit: whether the models were trained on validation data as well.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from segue.data.cold_items import draw_cold_items
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.diagnostics.repeats import users_return
 from segue.data.diagnostics.target_times import TargetTimes, basket_warning, target_times
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from segue.models.base.model import Model
 
 # settings of later versions: these values leave fingerprints unchanged
-LATER_SETTINGS = {"horizon": 1, "leak": "keep", "request_time": "unknown"}
+LATER_SETTINGS = {"horizon": 1, "leak": "keep", "request_time": "unknown", "cold_items": 0.0, "cold_seed": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class RankingProtocol(Protocol):
         horizon: number of next items that are the targets of each step.
         leak: "drop" leaves users out of training who share an event (an item at a time) with the held-out data.
         request_time: "known" lets models read when the next item is requested, which is the time of the first target.
+        cold_items: the share of the items whose rows are left out of training; see `segue.data.cold_items`.
+        cold_seed: seed of the draw of these items.
     """
 
     task: ClassVar[Task] = RANKING
@@ -50,6 +53,8 @@ class RankingProtocol(Protocol):
     horizon: int = 1
     leak: Literal["keep", "drop"] = "keep"
     request_time: Literal["unknown", "known"] = "unknown"
+    cold_items: float = 0.0
+    cold_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +74,9 @@ class RankingProtocol(Protocol):
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
         known = self.request_time in ("unknown", "known")
         require(known, f"request_time={self.request_time!r}: must be unknown or known")
+        share = isinstance(self.cold_items, (int, float)) and 0 <= self.cold_items < 1
+        require(share, f"cold_items={self.cold_items!r}: must be a share of the items, from 0 to below 1")
+        require(self.cold_seed == 0 or self.cold_items > 0, f"cold_seed={self.cold_seed}: needs cold_items above 0")
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -99,6 +107,8 @@ class RankingProtocol(Protocol):
                 f"{log.name}: has no times, so it is unknown when an item was requested (request_time=known)"
             )
         split = replace(super().split(log), horizon=self.horizon)
+        if self.cold_items:
+            split = replace(split, cold=draw_cold_items(log, self.cold_items, self.cold_seed))
         return drop_leaking_users(split) if self.leak == "drop" else split
 
     def _all_instances(self, split: Split, part: Part) -> EvalInstances:
@@ -203,6 +213,8 @@ class RankingProtocol(Protocol):
             targets += "; users who share an event (an item at a time) with a later part are left out of training"
         if self.gives_request_time:
             targets += "; models may read when the next item is requested: the time of the target"
+        if self.cold_items:
+            targets += f"; {self.cold_items:.0%} of the items (seed {self.cold_seed}) are left out of training"
         targets += self._describe_sample()
         seen = "except those that the user has already had" if self.exclude_seen else "those that the user has had too"
         ties = "behind" if self.ties == "conservative" else "before"

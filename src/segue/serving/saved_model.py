@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from segue.data.cold_items import draw_cold_items
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
@@ -81,6 +82,8 @@ class SavedModel:
             require(protocol["by"] in SPLITS, unknown("split", protocol["by"], SPLITS))
             kind = SPLITS[protocol["by"]]
             split = kind.make(self.log, **kind.arguments(protocol["arguments"]))
+            if protocol.get("cold_items"):
+                split = replace(split, cold=draw_cold_items(self.log, protocol["cold_items"], protocol["cold_seed"]))
             if protocol.get("leak") == "drop":
                 split = drop_leaking_users(split)
         except DataError:

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from segue.reporting.tables import FittedTable
 
 # the groupings, and the heading of each one's column
-HEADINGS = {"length": "rows", "history": "rows before", "leak": "test users", "step": "steps ahead"}
+HEADINGS = {
+    "length": "rows",
+    "history": "rows before",
+    "leak": "test users",
+    "popularity": "training events",
+    "step": "steps ahead",
+}
 
 
 @Parameter(name="*", group=OUTPUT_GROUP)
@@ -34,8 +40,8 @@ class BreakdownOptions:
 
     Attributes:
         by: Show the metrics by groups as well: length (rows of the user), history (rows before the test instance), leak
-            (whether the user's test data shares an event with training) or step (each of the next items; needs
-            --horizon).
+            (whether the user's test data shares an event with training), popularity (training events of the target,
+            for protocols with one target at a time) or step (each of the next items; needs --horizon).
         picture: Draw the groups of --by to this file: .svg, .png or .html. Needs the extra viz.
     """
 

@@ -130,6 +130,9 @@ class ProtocolOptions(EvaluationOptions):
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
         request_time: Whether models may read when the next item is requested, which is the time of the target: known or
             unknown. A service knows it.
+        cold_items: Leave all rows of this share of the items, drawn at random, out of training. They stay in histories
+            and are targets of validation and test; --by popularity shows their figures apart.
+        cold_seed: Seed of that draw. The default is 0.
     """
 
     protocol: str | None = None
@@ -141,6 +144,8 @@ class ProtocolOptions(EvaluationOptions):
     sample_users: int | None = None
     leak: Literal["keep", "drop"] = "keep"
     request_time: Literal["unknown", "known"] = "unknown"
+    cold_items: float = 0.0
+    cold_seed: int = 0
 
     def without_log(self) -> Protocol:
         """The protocol as far as it is known before the log is read, to find wrong options early."""
@@ -169,7 +174,8 @@ class ProtocolOptions(EvaluationOptions):
         protocol = with_arguments(protocol, given, log) if given else protocol
         if self.exclude_seen is None and log is not None and self.protocol:  # a guessed one has the rule of the log
             protocol = with_seen_rule_of_log(protocol, log)
-        settings = {"horizon": self.horizon, "leak": self.leak, "request_time": self.request_time}
+        names = ("horizon", "leak", "request_time", "cold_items", "cold_seed")
+        settings = {name: getattr(self, name) for name in names}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))
 

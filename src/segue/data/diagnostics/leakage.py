@@ -135,7 +135,7 @@ def shared_events(split: Split, *, refit: bool = False) -> SharedEvents | None:
     if log.time is None:
         return None
     rows, user = _rows(log, split.test, log.stop)
-    train = np.sort(_events(log, (split.train_valid if refit else split.train).rows()))
+    train = np.sort(_events(log, split.training_rows(refit=refit)))
     shared = _contains(train, _events(log, rows))
     total, hits = (np.bincount(some, minlength=log.num_users + 1) for some in (user, user[shared]))
     shifted = [_mean(_contains(train, _events(log, rows, shift))) for shift in TIME_SHIFTS] if shared.any() else [0.0]
@@ -184,8 +184,7 @@ def leaking_test_users(split: Split, *, refit: bool = False) -> Mask:
 
     All False if the log has no times.
     """
-    train = (split.train_valid if refit else split.train).rows()
-    return _users_sharing(split.log, split.test, split.log.stop, train)
+    return _users_sharing(split.log, split.test, split.log.stop, split.training_rows(refit=refit))
 
 
 def drop_leaking_users(split: Split) -> Split:
@@ -255,7 +254,7 @@ def _contains(ordered: Ids, values: Ids) -> Mask:
 
 def _contained(split: Split) -> tuple[int, float]:
     """How many test parts are long, and the share of them that are a contiguous run of one user's training part."""
-    log, train = split.log, split.train
+    log, train = split.log, split.log.until(split.valid)
     length = log.stop - split.test
     long = np.flatnonzero(length >= LONG)
     last_start = np.maximum(train.stop - LONG + 1, train.start)
