@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
-from segue.errors import ConfigError
+from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.protocols import PROTOCOLS, with_seen_rule, with_seen_rule_of_log
 from segue.evaluation.ranking_protocol import RankingProtocol
@@ -99,6 +100,8 @@ def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None
         {"by": "whole-users", "arguments": {}},
         {"leak": "drop"},
         {"request_time": "known"},
+        {"targets": ("buy",)},
+        {"targets": ("buy", "cart")},
         {"by": "whole-users", "arguments": {}, "exclude_seen": False, "horizon": 5},
     ]
     assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)
@@ -382,3 +385,36 @@ def test_it_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         protocol.by = "ratio"  # type: ignore[misc]
     assert np.array_equal(protocol.split(LOG).test, PROTOCOLS["leave-one-out"].split(LOG).test)
+
+
+TYPED = replace(
+    make_log([[1, 2, 3, 1], [2, 4, 6, 2, 5]], 10),
+    event_type=np.array([1, 2, 1, 2, 2, 1, 2, 2, 1], np.int8),
+    event_types=("view", "buy"),
+)
+
+
+def test_events_of_some_types_are_targets() -> None:
+    protocol = PROTOCOLS["leave-one-out"].with_settings({"targets": ("buy",)})
+    assert "only events of type buy are targets, and all are read" in protocol.describe()
+    split = protocol.split(TYPED)
+    instances = protocol.instances(split, "test")
+    assert instances.targets().tolist() == [1, 2]
+    assert instances.histories(None).tolist() == [[1, 2, 3], [2, 4, 6]], "what came before is read, whatever its type"
+    assert protocol.instances(split, "valid").targets().tolist() == [2, 6]
+    assert Protocol.from_dict(json.loads(json.dumps(protocol.as_dict()))) == protocol
+    assert "targets" not in PROTOCOLS["leave-one-out"].as_dict(), "older versions read what has none"
+    with pytest.raises(DataError, match="has no types of events, so that there are no targets buy"):
+        protocol.split(LOG)
+
+
+@pytest.mark.parametrize("name", ["hgn", "next-basket"])
+def test_a_set_of_targets_has_no_types(name: str) -> None:
+    with pytest.raises(ConfigError, match="targets=buy: types of events can be chosen only where an instance has one"):
+        PROTOCOLS[name].with_settings({"targets": ("buy",)})
+
+
+@pytest.mark.parametrize("targets", ["buy", 3, (1,)])
+def test_targets_are_a_list_of_names(targets: object) -> None:
+    with pytest.raises(ConfigError, match="must be a list of types of events"):
+        PROTOCOLS["leave-one-out"].with_settings({"targets": targets})

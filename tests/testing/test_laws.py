@@ -24,3 +24,9 @@ def test_model_obeys_law(model: str, law: str) -> None:
 @pytest.mark.parametrize("time", ["events", "request"])
 def test_a_model_that_reads_times_obeys_law(time: str, law: str) -> None:
     testing.LAWS[law](testing.subject(MODELS["hstu"], time=time))
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize("model", ["sasrec", "esasrec", "hstu"])
+def test_a_model_that_reads_types_of_events_obeys_law(model: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS[model], event_types=True))

@@ -46,6 +46,8 @@ class Batch:
         history: the items of each user, oldest first; 0 is padding.
         times: the time of each event of the history, in the unit of the log; 0 at padding. None where the model reads
             none, or the log has none.
+        types: the type of each event of the history, see `Log.event_type`; 0 at padding and where it is unknown. None
+            where the model reads none, or the log has none.
         time: when the item after the newest one of the history is wanted, in the same unit; None where that is unknown.
     """
 
@@ -54,6 +56,7 @@ class Batch:
     user: Int[Tensor, "B"]
     history: Int[Tensor, "B P"]
     times: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
+    types: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     time: Int[Tensor, "B"] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
@@ -89,8 +92,8 @@ class Batch:
 
     def _map_history(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
         """Apply `function` to everything that has one entry for each position of the histories."""
-        times = None if self.times is None else function(self.times)
-        return replace(self, history=function(self.history), times=times)
+        columns = {"history": self.history, "times": self.times, "types": self.types}
+        return replace(self, **{name: function(column) for name, column in columns.items() if column is not None})
 
     def trimmed(self: AnyBatch) -> AnyBatch:
         """The batch without the leading positions at which every row is padded; for batches with C = P or C = 1."""

@@ -36,6 +36,7 @@ class SlidingWindows:
             rows has one query, with a padded history and the targets that there are). "every": after every item that T
             items follow, and after the first item of a shorter user.
         times: whether batches hold the times of events, and when the next item is wanted.
+        types: whether batches hold the types of events.
     """
 
     window: int
@@ -44,6 +45,7 @@ class SlidingWindows:
     num_negatives: int = 0
     positions: Literal["full", "every"] = "full"
     times: bool = False
+    types: bool = False
 
     def query_rows(self, log: Log) -> tuple[Ids, Ids]:
         """(first, stop), each (U + 1,): the range of rows of each user at which there is a query."""
@@ -63,13 +65,15 @@ class SlidingWindows:
             index = order[begin : begin + rows]
             next_row = row[index] + self.windows_per_row - 1  # after the newest item
             length = self.window + self.windows_per_row - 1
+            num_targets = self.num_targets + self.windows_per_row - 1
             yield SequenceBatch(
                 _ids(user[index]),
                 _items(log, user[index], next_row, -length, 0),  # (B, L + C - 1)
-                _items(log, user[index], row[index], 0, self.num_targets + self.windows_per_row - 1),  # (B, T + C - 1)
+                _targets(log, user[index], row[index], 0, num_targets),  # (B, T + C - 1)
                 torch.from_numpy(mask[index]),
                 torch.from_numpy(negatives[index]),
                 **(_times(log, user[index], next_row, length) if self.times else {}),
+                **(_types(log, user[index], next_row, length) if self.types else {}),
             )
 
     def _rows(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Mask]:
@@ -105,6 +109,7 @@ class CausalSequences:
             targets have a long history; None for all positions.
         num_negatives: G, negatives drawn for each target; 0 for none.
         times: whether batches hold the times of events, and when the next item is wanted.
+        types: whether batches hold the types of events.
     """
 
     window: int
@@ -112,6 +117,7 @@ class CausalSequences:
     new_targets: int | None = None
     num_negatives: int = 0
     times: bool = False
+    types: bool = False
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One epoch in random order, `batch_size` subsequences per batch.
@@ -131,10 +137,11 @@ class CausalSequences:
             yield SequenceBatch(
                 _ids(user[index]),
                 _items(log, user[index], newest[index], -self.window, 0),
-                _items(log, user[index], newest[index], 1 - self.window, 1),
+                _targets(log, user[index], newest[index], 1 - self.window, 1),
                 torch.from_numpy(target_row >= oldest[index][:, None]),
                 torch.from_numpy(negatives),
                 **(_times(log, user[index], newest[index], self.window) if self.times else {}),
+                **(_types(log, user[index], newest[index], self.window) if self.types else {}),
             )
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
@@ -184,10 +191,14 @@ def user_item_triples(log: Log, rng: np.random.Generator, *, recency: float = 0.
 
 
 def _drawn_events(log: Log, rng: np.random.Generator, recency: float) -> tuple[Ids, Codes]:
-    """Users and items of the events of an epoch, sorted by user."""
+    """Users and items of the events of an epoch, sorted by user: of those that may be targets."""
     user, item = log.events()
-    if recency > 0 and len(user):
-        weight = np.exp(-event_ages(log) / recency)
+    ages = event_ages(log) if recency > 0 else None
+    if log.is_target is not None:
+        is_target = log.column(log.is_target)
+        user, item, ages = user[is_target], item[is_target], None if ages is None else ages[is_target]
+    if ages is not None and len(user):
+        weight = np.exp(-ages / recency)
         row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
         user, item = user[row], item[row]
     return user, item
@@ -207,6 +218,21 @@ def _items(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
     return _values(log, log.item, user, row, begin, end)
 
 
+def _targets(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
+    """The same of events that may be targets; 0 for others."""
+    items = _items(log, user, row, begin, end)
+    return items if log.is_target is None else items * _values(log, log.is_target, user, row, begin, end)
+
+
+def _types(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
+    """`types` of a batch: of the `length` rows before each row.
+
+    Raises:
+        DataError: the log has no types of events.
+    """
+    return {"types": _values(log, log.known_event_types, user, row, -length, 0)}
+
+
 def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
     """`times` and `time` of a batch: of the `length` rows before each row, and of the row itself.
 
@@ -217,7 +243,9 @@ def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor
     return {"times": times[:, :-1], "time": times[:, -1]}
 
 
-def _values(log: Log, column: Ids | Codes, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
+def _values(
+    log: Log, column: np.ndarray[Any, np.dtype[Any]], user: Ids, row: Ids, begin: int, end: int
+) -> torch.Tensor:
     rows = row[:, None] + np.arange(begin, end)
     inside = (rows >= log.start[user][:, None]) & (rows < log.stop[user][:, None])
     return _ids(np.where(inside, column.take(rows, mode="clip"), 0))

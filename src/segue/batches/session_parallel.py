@@ -52,7 +52,7 @@ class SessionParallel:
         steps = max(1, _BUFFER // max(row.shape[1] * max(self.num_negatives, 1), 1))
         for begin in range(0, len(row), steps):
             who, at = user[begin : begin + steps], row[begin : begin + steps]
-            target = np.where(who > 0, log.item[at], 0)
+            target = np.where(who > 0 if log.is_target is None else (who > 0) & log.is_target[at], log.item[at], 0)
             current = np.where(who > 0, log.item[at - 1], 0)
             previous = np.where((who > 0) & (at - 1 > log.start[who]), log.item[at - 2], 0)
             shape = (1, 1, self.num_negatives)

@@ -16,7 +16,10 @@ from segue.data.log import Log, Mask
 
 
 def exact_copies(log: Log, *, ratings: bool = True) -> Mask:
-    """(len(log),) whether a row has the user, the item and the time (with `ratings`, the rating too) of one before."""
+    """(len(log),) whether a row has the user, the item and the time (with `ratings`, the rating too) of one before.
+
+    Events of different types are no copies.
+    """
     copy = np.zeros(len(log), np.bool_)
     if log.time is None or len(log) < 2:
         return copy
@@ -31,6 +34,8 @@ def exact_copies(log: Log, *, ratings: bool = True) -> Mask:
     keys: list[np.ndarray] = [log.column(log.item)[rows], moment]
     if ratings and log.rating is not None:
         keys.insert(0, log.column(log.rating)[rows])
+    if log.event_type is not None:
+        keys.insert(0, log.column(log.event_type)[rows])
     order = np.lexsort(keys)
     same = np.logical_and.reduce([np.diff(key[order]) == 0 for key in keys])
     copy[rows[order[1:][same]]] = True

@@ -104,7 +104,9 @@ def without_copies(log: Log) -> Log:
     if not count:
         return log
     copies = "1 exact copy" if count == 1 else f"{count:,} exact copies"
-    what = "user, item and time" if log.rating is None else "user, item, time and rating"
+    further = {"rating": log.rating, "type of event": log.event_type}
+    columns = ["user", "item", "time", *(name for name, column in further.items() if column is not None)]
+    what = f"{', '.join(columns[:-1])} and {columns[-1]}"
     return select(log, ~copy, f"{copies} dropped (same {what}; --duplicates keep to keep)")
 
 
@@ -209,6 +211,7 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         time=None if log.time is None else log.column(log.time)[keep],
         rating=None if log.rating is None else log.column(log.rating)[keep],
         part=None if log.part is None else log.column(log.part)[keep],
+        event_type=None if log.event_type is None else log.column(log.event_type)[keep],
         steps=(*log.steps, Step(rule, len(item), int(user_left.sum()), int(item_left.sum()))),
         user_metadata=None if log.user_metadata is None else log.user_metadata.filter(user_left[1:]),
         item_metadata=None if log.item_metadata is None else log.item_metadata.filter(item_left[1:]),

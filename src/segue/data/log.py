@@ -137,6 +137,9 @@ class Log:
         rating: (R,) float32 or None.
         part: (R,) int8, the split that the source brings: 0 for training, 1 for validation and 2 for test, ascending
             within a user; or None.
+        event_type: (R,) int8, the type of each event, such as a view or a purchase: 1 to the number of types; or None.
+        event_types: the names of types 1 and on.
+        is_target: (R,) whether an event may be a target, see `segue.data.event_types`; None if all may.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
         warnings: what was assumed about the source or looks wrong in it, one sentence each.
@@ -152,6 +155,9 @@ class Log:
     time: Ids | None = None
     rating: np.ndarray[Any, np.dtype[np.float32]] | None = None
     part: np.ndarray[Any, np.dtype[np.int8]] | None = None
+    event_type: np.ndarray[Any, np.dtype[np.int8]] | None = None
+    event_types: tuple[str, ...] = ()
+    is_target: Mask | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -206,6 +212,29 @@ class Log:
         if self.time is None:
             raise DataError(f"{self.name}: has no times; read it with a column of times, or choose a protocol without")
         return self.time
+
+    @property
+    def known_event_types(self) -> np.ndarray[Any, np.dtype[np.int8]]:
+        """`event_type`, of a log that must have it.
+
+        Raises:
+            DataError: the log has no types of events.
+        """
+        if self.event_type is None:
+            raise DataError(
+                f'{self.name}: has no types of events; read it with their column, event="..." (--event-col), or choose '
+                "settings of the model that do without"
+            )
+        return self.event_type
+
+    @property
+    def num_event_types(self) -> int:
+        """The number of types of events.
+
+        Raises:
+            DataError: the log has no types of events.
+        """
+        return len(self.event_types) if self.known_event_types is not None else 0
 
     @cached_property
     def newest_time(self) -> int:
@@ -281,14 +310,15 @@ class Log:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times, ratings and the split of the rows of this view."""
+        """16 hex digits of the content: names, order, times, ratings, split and types of the rows of this view."""
         names = (vocab.text().encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        # a split came later: logs without one keep their digits
+        # a split and types came later: logs without them keep their digits
         parts = () if self.part is None else (self.column(self.part),)
         users = () if self.user_split is None else ("\n".join(map(str, self.user_split)).encode(),)
-        return short_hash(chain(names, [self.lengths], values, parts, users))
+        types = () if self.event_type is None else ("\n".join(self.event_types).encode(), self.column(self.event_type))
+        return short_hash(chain(names, [self.lengths], values, parts, users, types))
 
 
 def bounds(lengths: Ids) -> tuple[Ids, Ids]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from segue.data.log import Log, Vocab
+from segue.data.log import Ids, Log, Vocab
 from segue.data.time_units import day_of
 from segue.errors import DataError
 
-EVENT = ("user", "item", "time")
+EVENT = ("user", "item", "time", "event_type")
 _KNOWN_ITEM = pl.col("item") > 0
 
 
@@ -57,9 +57,11 @@ def merge_newer(saved: Sequence[Log], trained_until: Sequence[int], newer: Log) 
         newer: the newer log.
 
     Raises:
-        DataError: a log has no times, times of another unit, no item that all know, or no newer event.
+        DataError: a log has no times, times of another unit, no item that all know, or no newer event; or only some
+            logs have types of events.
     """
     _check_times(saved, newer)
+    _check_types(saved, newer)
     items = _common_items(saved)
     users = _all_users([*saved, newer])
     *frames, new = (_events(log, users, items) for log in (*saved, newer))
@@ -169,7 +171,8 @@ def _all_users(logs: Sequence[Log]) -> Vocab:
 
 
 def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
-    """One row per event: user, item (0 if unknown) and time in the merged vocabularies, and the name of the item."""
+    """One row per event: user, item (0 if unknown) and time in the merged vocabularies, the name of the item, and that
+    of the type, empty in a log without types."""
     user, item = log.events()
     assert log.time is not None
     user_ids, item_ids = (
@@ -178,18 +181,44 @@ def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
     )
     names = log.items.tokens.cast(pl.String).gather(item.astype(np.int64) - 1)
     columns = {"user": user_ids[user], "item": item_ids[item], "time": log.column(log.time).astype(np.int64)}
-    return pl.DataFrame({**columns, "item_name": names})
+    types = pl.Series([*log.event_types], dtype=pl.String)
+    kind = pl.repeat("", len(log), eager=True) if log.event_type is None else types.gather(_zero_based(log))
+    return pl.DataFrame({**columns, "item_name": names, "event_type": kind})
+
+
+def _zero_based(log: Log) -> Ids:
+    """(len(log),) the type of each event as an index."""
+    return log.column(log.known_event_types).astype(np.int64) - 1
+
+
+def _check_types(saved: Sequence[Log], newer: Log) -> None:
+    typed = {log.event_type is not None for log in (*saved, newer)}
+    if len(typed) > 1:
+        has = newer.event_type is not None
+        raise DataError(
+            f"{newer.name}: its events {'have' if has else 'do not have'} types, and those of "
+            f"{'a' if has else 'the'} model {'do not' if has else 'do'}; read it with the options of the training "
+            "(--event-col, --events)"
+        )
 
 
 def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str) -> Log:
     rows = first.items.ids(items.tokens.to_list()) - 1
     metadata = first.item_metadata
+    known = () if first.event_type is None else first.event_types
+    names = events["event_type"].unique(maintain_order=True).to_list() if known else []
+    types = (*known, *(name for name in names if name not in known))
+    kinds = (
+        events["event_type"].replace_strict(types, range(1, len(types) + 1), return_dtype=pl.Int8) if types else None
+    )
     return Log.from_columns(
         users=users,
         items=items,
         lengths=np.bincount(events["user"].to_numpy(), minlength=len(users) + 1),
         item=events["item"].to_numpy().astype(np.int32),
         time=events["time"].to_numpy(),
+        event_type=None if kinds is None else kinds.to_numpy(),
+        event_types=types,
         name=name,
         item_metadata=None if metadata is None else metadata[rows.tolist()],
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.cold_items import without_rows_of
+from segue.data.event_types import target_rows
 from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
@@ -81,6 +82,14 @@ class EvalInstances:
         """
         return self.log.known_times[self.row]
 
+    def event_types(self, window: int | None) -> Ids:
+        """(C, L) the types of the rows of `histories`, 0 at padding.
+
+        Raises:
+            DataError: the log has no types of events.
+        """
+        return self._before(self.log.known_event_types, window)
+
     def _before(self, column: np.ndarray[Any, np.dtype[Any]], window: int | None) -> Ids:
         first = self.log.start[self.user]
         width = int((self.row - first).max(initial=0)) if window is None else window
@@ -144,11 +153,15 @@ class Split:
             user, row = np.arange(1, self.log.num_users + 1), first[1:]
             end = np.minimum(row + 1, stop[1:]) if self.target_mode == "next" else stop[1:]
         has_target, has_history = end > row, row > self.log.start[user]
-        keep = has_target & has_history
         dropped = {
             f"users with nothing held out for {part}": int((~has_target).sum()),
             "instances without a history": int((has_target & ~has_history).sum()),
         }
+        keep = has_target & has_history
+        if self.log.is_target is not None:
+            is_target = self.log.is_target[row[keep]]
+            dropped["held-out events of other types"] = int((~is_target).sum())
+            keep[keep] = is_target
         return EvalInstances(self.log, user[keep], row[keep], end[keep], {k: n for k, n in dropped.items() if n})
 
     def _each(self, first: Ids, stop: Ids) -> tuple[Ids, Ids, Ids]:
@@ -188,9 +201,25 @@ def leave_last_out(log: Log, valid: int = 1, test: int = 1) -> Split:
     """
     if valid < 0 or test < 1:
         raise ConfigError(f"leave-last-out: valid={valid} must be at least 0 and test={test} at least 1")
+    if log.is_target is not None:
+        return _leave_last_target_out(log, valid)
     long = log.lengths > valid + test
     cut = np.where(long, log.stop - test, log.stop)
     return Split(log, np.where(long, cut - valid, cut), cut, "next" if valid <= 1 and test == 1 else "rest")
+
+
+def _leave_last_target_out(log: Log, valid: int) -> Split:
+    """The last target of each user begins the test part, the target before it (with `valid` 1) the validation part.
+
+    A user with fewer targets, or with nothing before them, is used for training only.
+    """
+    rows = target_rows(log)
+    stop = np.searchsorted(rows, log.stop)  # after the last target of each user
+    number = stop - np.searchsorted(rows, log.start)
+    enough = number >= 1 + valid
+    last, first = (rows[np.where(enough, stop - back, 0)] if len(rows) else log.stop for back in (1, 1 + valid))
+    enough &= first > log.start
+    return Split(log, np.where(enough, first, log.stop), np.where(enough, last, log.stop), "next")
 
 
 def next_basket(log: Log, gap: int = 0) -> Split:

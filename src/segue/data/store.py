@@ -5,7 +5,8 @@ ml-1m/
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
-  item.npy            (R,) int32; time.npy int64, rating.npy float32 and part.npy int8 if the log has them
+  item.npy            (R,) int32; if the log has them, time.npy int64, rating.npy float32, part.npy int8 and
+                      event_type.npy int8
 
 Nothing in the folder is believed. Whenever a log is opened, sizes are compared before memory is taken, and every value
 is checked (`log_checks`). The hashes are compared when it is opened on a machine for the first time (`verified`), after
@@ -35,7 +36,9 @@ from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes, file_
 _FORMAT = "segue log"
 VERSION = 2  # version 1 had no hashes
 REPAIR = "copy the whole folder again, or save the log again"
-_COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8}
+_COLUMNS: Mapping[str, type[np.generic]] = {
+    **{"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8, "event_type": np.int8}
+}
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
 FILES = (
     *("log.json", "users.parquet", "items.parquet", "stop.npy"),
@@ -55,7 +58,8 @@ class _About(Stored):
     rows: Whole
     users: Count
     items: Count
-    columns: tuple[Literal["item", "time", "rating", "part"], ...]
+    columns: tuple[Literal["item", "time", "rating", "part", "event_type"], ...]
+    event_types: tuple[str, ...] = ()
     tables: tuple[Literal["user_table", "item_table"], ...]
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
@@ -115,6 +119,7 @@ def _write(log: Log, folder: Path) -> None:
         "users": log.num_users,
         "items": log.num_items,
         "columns": [name for name, values in columns.items() if values is not None],
+        **({"event_types": list(log.event_types)} if log.event_types else {}),
         "tables": list(tables),
         "steps": [asdict(step) for step in log.steps],
         "warnings": list(log.warnings),
@@ -202,6 +207,7 @@ def _open(folder: Path, about: _About) -> Log:
         name=about.name,
         steps=about.steps,
         warnings=about.warnings,
+        event_types=about.event_types,
         user_metadata=metadata.get("user_table"),
         item_metadata=metadata.get("item_table"),
         **columns,

@@ -96,6 +96,10 @@ class Protocol(ABC):
         settings = {key: value for key, value in self.as_dict().items() if key not in ("name", "task")}
         return {self.stored_names.get(key, key): value for key, value in settings.items()}
 
+    def with_targets(self, log: Log) -> Log:
+        """The log in which only events that the protocol evaluates are targets."""
+        return log
+
     @property
     def split_kind(self) -> SplitKind:
         """What is known about the split."""

@@ -12,6 +12,7 @@ from segue.data.cold_items import draw_cold_items
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.diagnostics.repeats import users_return
 from segue.data.diagnostics.target_times import TargetTimes, basket_warning, target_times
+from segue.data.event_types import with_targets
 from segue.data.log import Log
 from segue.data.source_split import cuts_users
 from segue.data.split_kinds import SPLITS
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from segue.models.base.model import Model
 
 # settings of later versions: these values leave fingerprints unchanged
-LATER_SETTINGS = {"horizon": 1, "leak": "keep", "request_time": "unknown", "cold_items": 0.0, "cold_seed": 0}
+LATER_SETTINGS = {
+    **{"horizon": 1, "leak": "keep", "request_time": "unknown", "cold_items": 0.0, "cold_seed": 0},
+    "targets": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class RankingProtocol(Protocol):
         ks: cut-offs of the metrics, ascending; the last one is the depth of the ranks.
         horizon: number of next items that are the targets of each step.
         leak: "drop" leaves users out of training who share an event (an item at a time) with the held-out data.
+        targets: the types of events that are targets, such as purchases among views; empty for all.
         request_time: "known" lets models read when the next item is requested, which is the time of the first target.
         cold_items: the share of the items whose rows are left out of training; see `segue.data.cold_items`.
         cold_seed: seed of the draw of these items.
@@ -52,6 +57,7 @@ class RankingProtocol(Protocol):
     ks: tuple[int, ...] = (5, 10, 20)
     horizon: int = 1
     leak: Literal["keep", "drop"] = "keep"
+    targets: tuple[str, ...] = ()
     request_time: Literal["unknown", "known"] = "unknown"
     cold_items: float = 0.0
     cold_seed: int = 0
@@ -71,12 +77,24 @@ class RankingProtocol(Protocol):
             f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(every_step)}) and "
             "with exclude_seen=false",
         )
+        self._check_targets(every_step)
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
         known = self.request_time in ("unknown", "known")
         require(known, f"request_time={self.request_time!r}: must be unknown or known")
         share = isinstance(self.cold_items, (int, float)) and 0 <= self.cold_items < 1
         require(share, f"cold_items={self.cold_items!r}: must be a share of the items, from 0 to below 1")
         require(self.cold_seed == 0 or self.cold_items > 0, f"cold_seed={self.cold_seed}: needs cold_items above 0")
+
+    def _check_targets(self, every_step: Sequence[str]) -> None:
+        listed = isinstance(self.targets, (tuple, list)) and all(isinstance(name, str) for name in self.targets)
+        require(listed, f"targets={self.targets!r}: must be a list of types of events")
+        object.__setattr__(self, "targets", tuple(self.targets))
+        last_row = self.by == "leave-last-out" and self.arguments["valid"] <= 1 and self.arguments["test"] == 1
+        require(
+            not self.targets or (self.horizon == 1 and (self.by in every_step or last_row)),
+            f"targets={', '.join(self.targets)}: types of events can be chosen only where an instance has one target: "
+            f"leave-one-out with valid=1 and test=1, or a split by {', '.join(every_step)}, with horizon=1",
+        )
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -88,14 +106,15 @@ class RankingProtocol(Protocol):
         return self.ks[-1]
 
     def as_dict(self) -> dict[str, Any]:
-        return {**super().as_dict(), "ks": list(self.ks)}
+        values = {**super().as_dict(), "ks": list(self.ks), "targets": list(self.targets)}
+        return values if self.targets else {name: value for name, value in values.items() if name != "targets"}
 
     def _fingerprint_content(self) -> dict[str, Any]:
         content = super()._fingerprint_content()
         del content["ks"]
         for name, default in LATER_SETTINGS.items():
             if getattr(self, name) == default:
-                del content[self.stored_names.get(name, name)]
+                content.pop(self.stored_names.get(name, name), None)
         return content
 
     def with_cut_offs(self, cut_offs: Sequence[int], *, only: bool = False) -> RankingProtocol:
@@ -106,10 +125,13 @@ class RankingProtocol(Protocol):
             raise DataError(
                 f"{log.name}: has no times, so it is unknown when an item was requested (request_time=known)"
             )
-        split = replace(super().split(log), horizon=self.horizon)
+        split = replace(super().split(self.with_targets(log)), horizon=self.horizon)
         if self.cold_items:
             split = replace(split, cold=draw_cold_items(log, self.cold_items, self.cold_seed))
         return drop_leaking_users(split) if self.leak == "drop" else split
+
+    def with_targets(self, log: Log) -> Log:
+        return with_targets(log, self.targets)
 
     def _all_instances(self, split: Split, part: Part) -> EvalInstances:
         instances = split.instances(part)
@@ -209,6 +231,8 @@ class RankingProtocol(Protocol):
         targets = f"; the targets are the next {self.horizon} items" if self.horizon > 1 else ""
         if self.min_history > 1:
             targets += f"; only instances with {self.min_history} or more earlier rows"
+        if self.targets:
+            targets += f"; only events of type {' or '.join(self.targets)} are targets, and all are read"
         if self.leak == "drop":
             targets += "; users who share an event (an item at a time) with a later part are left out of training"
         if self.gives_request_time:

@@ -22,7 +22,7 @@ from segue.event_store.slices import slices
 from segue.event_store.tables import events
 
 _HISTORY = (
-    select(events.c.seq, events.c.time, events.c.item)
+    select(events.c.seq, events.c.time, events.c.item, events.c.type)
     .where(events.c.user == bindparam("user"))
     .order_by(events.c.time.desc(), events.c.seq.desc())
     .limit(bindparam("limit"))
@@ -38,11 +38,13 @@ class PastEvent:
         time: microseconds since 1970.
         seq: the number of its arrival, which orders events of the same time.
         item: name of the item.
+        type: kind of the event; see `Event`.
     """
 
     time: int
     seq: int
     item: str
+    type: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class EventLog:
             if not self.database.embedded:
                 rows = _in_order_of_ids(connection, rows)
             statement = self.database.insert_new(events).returning(
-                events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item
+                events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item, events.c.type
             )
             inserted = connection.execute(statement, rows).all() if rows else []
             stored, fresh = [], {row.id for row in inserted}
@@ -115,7 +117,7 @@ class EventLog:
                 raise UsedIdError(used)
             added: dict[str, list[PastEvent]] = {}
             for row in inserted:
-                added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item))
+                added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item, row.type))
             after = self._versions.renew(connection, sorted(added))
         changes = {user: Change(before[user], after[user], tuple(sorted(added[user], key=_order))) for user in added}
         return Appended(stored, changes)
@@ -143,7 +145,7 @@ class EventLog:
         """
         with self.database.read() as connection:
             rows = connection.execute(_HISTORY, {"user": user, "limit": MOST if limit is None else limit}).all()
-        return [PastEvent(row.time, row.seq, row.item) for row in reversed(rows)]
+        return [PastEvent(row.time, row.seq, row.item, row.type) for row in reversed(rows)]
 
     def count(self, user: str) -> int:
         """The number of events of a user."""
@@ -205,10 +207,10 @@ class EventLog:
 
     def after(self, seq: int, limit: int = 100_000) -> list[PastEvent]:
         """The events that arrived after the one of a number, in the order of arrival."""
-        columns = (events.c.seq, events.c.time, events.c.item)
+        columns = (events.c.seq, events.c.time, events.c.item, events.c.type)
         statement = select(*columns).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
         with self.database.read() as connection:
-            return [PastEvent(row.time, row.seq, row.item) for row in connection.execute(statement)]
+            return [PastEvent(row.time, row.seq, row.item, row.type) for row in connection.execute(statement)]
 
     def num_after(self, seq: int) -> int:
         """The number of events that arrived after the one of a number."""

@@ -1,7 +1,7 @@
 """`Imports`: copies the events of a log into a store once, so that a new service knows its users.
 
 The ids of the events follow from their content. A log that was imported before, or one that only has more rows, adds
-nothing twice; nor does one that was read from the store itself. The type of the events, which a log does not have, is
+nothing twice; nor does one that was read from the store itself. Where a log has no types of events, their type is
 "imported", so that those who select events by their types see them.
 """
 
@@ -24,7 +24,7 @@ from segue.event_store.tables import events, imports
 
 BLOCK = 20_000  # events in one transaction
 Key = tuple[str, str, int]  # user, item and time of an event
-Row = tuple[str, str, int, float | None]  # of a log: user, item, time in microseconds, and value of an event
+Row = tuple[str, str, int, float | None, str]  # of a log: user, item, time in microseconds, value and type of an event
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Imports:
         for block in slices(rows, BLOCK):
             present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
             new = []
-            for user, item, moment, value in block:
+            for user, item, moment, value, kind in block:
                 key = (user, item, moment)
                 if present[key] <= seen[key]:
-                    new.append(Event(*key, type=IMPORTED, value=value, id=content_id(*key, "", seen[key])))
+                    new.append(Event(*key, type=kind or IMPORTED, value=value, id=content_id(*key, kind, seen[key])))
                 seen[key] += 1
             yield len(block), new
 

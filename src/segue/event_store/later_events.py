@@ -28,7 +28,7 @@ _HAD = (
 
 def later_events(database: Database, places: Mapping[str, Place]) -> dict[str, list[PastEvent]]:
     """The events of users after a place each, oldest first; users without such events are left out."""
-    columns = (events.c.user, events.c.time, events.c.seq, events.c.item)
+    columns = (events.c.user, events.c.time, events.c.seq, events.c.item, events.c.type)
     found: dict[str, list[PastEvent]] = {}
     for part in slices(places.items(), MAX_USERS):
         condition = or_(*(and_(events.c.user == user, events.c.time >= place[0]) for user, place in part))
@@ -36,7 +36,7 @@ def later_events(database: Database, places: Mapping[str, Place]) -> dict[str, l
         with database.read() as connection:
             for row in connection.execute(statement):
                 if (row.time, row.seq) > places[row.user]:
-                    found.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item))
+                    found.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item, row.type))
     return found
 
 

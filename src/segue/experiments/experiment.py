@@ -188,6 +188,7 @@ class Experiment:
         Raises:
             DataError: there are no rows.
         """
+        rows = self.protocol.with_targets(rows)
         if not len(rows):
             raise DataError(f"{rows.name}: has no rows to train on")
         settings = {"epochs": epochs} if epochs and find(self.model).trained_by_gradient else {}

@@ -86,7 +86,9 @@ def _not_newer(saved: Sequence[SavedModel], until: Sequence[int], log: Log, erro
 
 def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
     training = saved.about["training"]
-    model = VocabularyAdapter(saved.model, saved.log, newer.log.users, newer.log.items)
+    model = VocabularyAdapter(
+        saved.model, saved.log, newer.log.users, newer.log.items, event_types=newer.log.event_types
+    )
     return Result(
         model=saved.name,
         **measured_test(protocol, model, split, training_peak=training.get("peak_mb"))._asdict(),

@@ -57,8 +57,9 @@ def reordered(log: Log, seed: int) -> tuple[Log, Ids]:
     group = np.cumsum(new[rows])
     source = np.arange(len(log.item))
     source[rows] = rows[np.lexsort((np.random.default_rng(seed).random(len(rows)), group))]
-    rating = None if log.rating is None else log.rating[source]
-    return replace(log, item=log.item[source], rating=rating), source
+    columns = {name: getattr(log, name) for name in ("rating", "event_type", "is_target")}
+    moved = {name: values[source] for name, values in columns.items() if values is not None}
+    return replace(log, item=log.item[source], **moved), source
 
 
 def has_ties(log: Log) -> bool:

@@ -27,6 +27,7 @@ class Query:
         user: id of the user; 0 for an anonymous or unknown one.
         items: (P,) ids of the items of the history, oldest first; items that the log does not know are left out.
         times: (P,) the times of these events, in the unit of the log; None for that of the request.
+        types: (P,) the types of these events, 0 for an unknown one; None for that of all.
         time: when the next item is requested, in the same unit; None for the time of the newest event of the log.
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
@@ -39,6 +40,7 @@ class Query:
     user: int
     items: Ids
     times: Ids | None = field(default=None, kw_only=True)
+    types: Ids | None = field(default=None, kw_only=True)
     time: int | None = field(default=None, kw_only=True)
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
@@ -57,7 +59,7 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
     """The queries as a batch, on the device of the model, with the newest `width` events of each history.
 
     Args:
-        model: it decides whether the batch has times.
+        model: it decides whether the batch has times, and types of events.
         log: has the times that a query leaves open.
         queries: the queries.
         width: number of events; shorter histories are padded with 0 on the left.
@@ -78,6 +80,12 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
             times=_padded(times, width) if model.reads_times else None,
             time=torch.tensor(requests) if model.reads_request_time else None,
         )
+    if model.reads_event_types:
+        types = [
+            np.zeros(len(history), np.int64) if query.types is None else query.types[len(query.types) - len(history) :]
+            for query, history in zip(queries, histories, strict=True)
+        ]
+        batch = replace(batch, types=_padded(types, width))
     return batch.to(device_of(model))
 
 
@@ -94,6 +102,7 @@ def make_query(
     history: Sequence[Any] | None = None,
     *,
     times: Sequence[int] | None = None,
+    types: Sequence[str] | None = None,
     time: int | None = None,
     strict: bool = False,
 ) -> Query:
@@ -106,11 +115,13 @@ def make_query(
         user: the name of a user, or None for an anonymous user.
         history: names of items, oldest first; by default the user's history in the log.
         times: when these events were, in the unit of the log; None for the time of the request.
+        types: the types of these events, such as "view"; None for unknown ones.
         time: when the next item is requested; None for the time of the newest event of the log.
         strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: neither a user nor a history is given; other times than items; with `strict`, a name is unknown.
+        DataError: neither a user nor a history is given; there are other times or types than items, or a type is
+            unknown; with `strict`, a name is unknown.
     """
     if user is None and history is None:
         raise DataError(
@@ -123,13 +134,24 @@ def make_query(
     unknown_user = user if user is not None and user_id == 0 else None
     if history is None:
         items = log.history(user_id).astype(np.int64)
-        known = None if log.time is None else log.time[log.start[user_id] : log.stop[user_id]]
+        rows = slice(log.start[user_id], log.stop[user_id])
+        known = None if log.time is None else log.time[rows]
+        known_types = None if log.event_type is None else log.event_type[rows].astype(np.int64)
         no_events = f"user {user} has no events" if unknown_user is None else unknown_text(log, "user", user)
         reason = None if len(items) else no_events
-        return Query(user_id, items, times=known, time=time, unknown_user=unknown_user, empty_reason=reason)
+        return Query(
+            user_id,
+            items,
+            times=known,
+            types=known_types,
+            time=time,
+            unknown_user=unknown_user,
+            empty_reason=reason,
+        )
     names = list(history)
-    if times is not None and len(times) != len(names):
-        raise DataError(f"{len(times):,} times for {len(names):,} items of the history: each needs its own")
+    for what, values in (("times", times), ("types", types)):
+        if values is not None and len(values) != len(names):
+            raise DataError(f"{len(values):,} {what} for {len(names):,} items of the history: each needs its own")
     ids = log.items.ids(names)
     ignored = tuple(name for name, index in zip(names, ids, strict=True) if index == 0)
     empty = "no item of the history is known" if names else "the history is empty"
@@ -137,8 +159,31 @@ def make_query(
     known = None if times is None else np.array(times, np.int64)[ids > 0]
     reason = None if len(items) else empty
     return Query(
-        user_id, items, times=known, time=time, ignored=ignored, unknown_user=unknown_user, empty_reason=reason
+        user_id,
+        items,
+        times=known,
+        types=None if types is None else type_ids(log, types)[ids > 0],
+        time=time,
+        ignored=ignored,
+        unknown_user=unknown_user,
+        empty_reason=reason,
     )
+
+
+def type_ids(log: Log, names: Sequence[str]) -> Ids:
+    """(len(names),) the ids of types of events.
+
+    Raises:
+        DataError: a type is unknown.
+    """
+    known = {name: number for number, name in enumerate(log.event_types, 1)}
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f"unknown type of event {name!r}{did_you_mean(str(name), known)}; {log.name} has: "
+                f"{', '.join(known) or 'none'}"
+            )
+    return np.array([known[name] for name in names], np.int64)
 
 
 def lookup_ids(log: Log, kind: str, names: Sequence[Any]) -> list[int]:

@@ -2,13 +2,14 @@
 
 users.parquet      names and metadata of users 1..U
 items.parquet      names and metadata of items 1..I
-history.parquet    user, item, and time, rating and part if the log has them; one row per event, user by user
+history.parquet    user, item, and time, rating, part and event_type if the log has them; one row per event
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "rating": pl.Float32(),
     "part": pl.Int8(),
 }
+TYPES = "event_type"  # a column of names, in the order of their ids
 
 
 def write_stored_log(log: Log, folder: Path) -> None:
@@ -41,11 +43,15 @@ def write_stored_log(log: Log, folder: Path) -> None:
 
 
 def _history(log: Log) -> pl.DataFrame:
-    """One row per event, user by user: user, item, and the time, the rating and the part if the log has them."""
+    """One row per event, user by user: user, item, and further columns that the log has."""
     user, item = log.events()
     optional = {"time": log.time, "rating": log.rating, "part": log.part}
     columns = {name: log.column(values) for name, values in optional.items() if values is not None}
-    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
+    history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
+    if log.event_type is None:
+        return history
+    names = pl.Series(TYPES, log.event_types, dtype=pl.Enum(log.event_types))
+    return history.with_columns(names.gather(log.column(log.event_type).astype(np.int64) - 1))
 
 
 def _names(vocab: Vocab, metadata: pl.DataFrame | None) -> pl.DataFrame:
@@ -78,7 +84,12 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
     history = tables.read(path.name, tables.num_rows(path.name) if events is None else events)
     if problem := _history_problem(history, sizes.num_users):
         raise ArtefactError(f"{path}: {problem}; {repair}")
-    columns = {column: history[column].to_numpy() for column in history.columns}
+    columns: dict[str, Any] = {column: history[column].to_numpy() for column in history.columns if column != TYPES}
+    if TYPES in history.columns:
+        types = history[TYPES]
+        assert isinstance(types.dtype, pl.Enum)
+        columns["event_types"] = tuple(types.dtype.categories)
+        columns[TYPES] = types.to_physical().to_numpy().astype(np.int8) + np.int8(1)
     log = Log.from_columns(
         users=Vocab(users.to_series(0)),
         items=Vocab(items.to_series(0)),
@@ -96,7 +107,8 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
 def _history_problem(history: pl.DataFrame, num_users: int) -> str:
     """What is wrong with the columns and the users of a history, in words; empty if nothing is."""
     for column in history:
-        if COLUMNS.get(column.name) != column.dtype:
+        types = column.name == TYPES and isinstance(column.dtype, pl.Enum)
+        if COLUMNS.get(column.name) != column.dtype and not types:
             return f"its column {column.name} of {column.dtype} is not one of a history"
         if column.has_nulls():
             return f"its column {column.name} has empty cells"

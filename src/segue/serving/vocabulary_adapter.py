@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -20,12 +21,14 @@ class VocabularyAdapter(Model):
         user_ids: (U + 1,) the model's id of each user; 0 for unknown ones.
         item_ids: (I + 1,) the model's id of each item; 0 for unknown ones, which are left out of histories and score
             -inf.
+        type_ids: (n + 1,) the model's id of each of the n types of events; 0 for unknown ones.
     """
 
     user_ids: Tensor
     item_ids: Tensor
+    type_ids: Tensor
 
-    def __init__(self, model: Model, own: Log, users: Vocab, items: Vocab) -> None:
+    def __init__(self, model: Model, own: Log, users: Vocab, items: Vocab, *, event_types: Sequence[str] = ()) -> None:
         """The model for other ids.
 
         Args:
@@ -33,12 +36,15 @@ class VocabularyAdapter(Model):
             own: the names of the model's users and items.
             users: the names of the users in the other numbering.
             items: the names of the items there.
+            event_types: the names of the types of events there.
         """
         super().__init__(model.config, Sizes(len(users), len(items)))
         self.model, self.window = model, model.window
         for name, source, target in (("user_ids", users, own.users), ("item_ids", items, own.items)):
             ids = torch.from_numpy(target.ids(source.tokens.to_list()))
             self.register_buffer(name, torch.cat([ids.new_zeros(1), ids]))
+        known = {name: number for number, name in enumerate(own.event_types, 1)}
+        self.register_buffer("type_ids", torch.tensor([0, *(known.get(name, 0) for name in event_types)]))
         if self._has_unknown:
             self.window = None  # the newest items that it knows may lie further back
 
@@ -52,6 +58,10 @@ class VocabularyAdapter(Model):
         return self.model.reads_times
 
     @property
+    def reads_event_types(self) -> bool:
+        return self.model.reads_event_types
+
+    @property
     def reads_request_time(self) -> bool:
         return self.model.reads_request_time
 
@@ -60,7 +70,12 @@ class VocabularyAdapter(Model):
         return bool((self.item_ids[1:] == 0).any())
 
     def _own_batch(self, batch: Batch) -> Batch:
-        own = replace(batch, user=self.user_ids[batch.user], history=self.item_ids[batch.history])
+        own = replace(
+            batch,
+            user=self.user_ids[batch.user],
+            history=self.item_ids[batch.history],
+            types=None if batch.types is None else self.type_ids[batch.types],
+        )
         if not self._has_unknown:
             return own
         own, window = own.without_gaps(), self.model.window

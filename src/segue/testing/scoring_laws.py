@@ -49,7 +49,7 @@ def batch_independence(subject: Subject) -> None:
 
 
 def no_future_leakage(subject: Subject) -> None:
-    """Law 5: later events and their times do not change an earlier score, neither in evaluation nor in training."""
+    """Law 5: later events, their times and types do not change an earlier score, in evaluation and in training."""
     log = subject.log
     instances = leave_last_out(log).instances("valid")
     ranges = zip(instances.row, log.stop[instances.user], strict=True)
@@ -60,8 +60,11 @@ def no_future_leakage(subject: Subject) -> None:
     time = None if log.time is None else log.time.copy()
     if time is not None:
         time[later] += 10_000 * later  # more for later users, so that the order of the users changes too
+    types = None if log.event_type is None else log.event_type.copy()
+    if types is not None:
+        types[held_out] = 1 + len(log.event_types) - types[held_out]
     scores = []
-    for variant in (log, replace(log, item=item, time=time)):
+    for variant in (log, replace(log, item=item, time=time, event_type=types)):
         model = subject.train(leave_last_out(variant).train)
         with torch.inference_mode():
             scores.append(model.score(instance_batch(model, replace(instances, log=variant))))
@@ -163,7 +166,7 @@ def recommends_as_evaluated(subject: Subject) -> None:
     for user, row, listed in zip(ranks.user, ranks.row, ranks.top, strict=True):
         past, name = slice(log.start[user], row), log.users.names([int(user)])[0]
         history, times = log.items.names(log.item[past]), log.known_times[past].tolist()
-        now = int(log.known_times[row])
+        now, types = int(log.known_times[row]), [log.event_types[one - 1] for one in log.known_event_types[past]]
         found = {
             k: recommend(
                 model,
@@ -171,6 +174,7 @@ def recommends_as_evaluated(subject: Subject) -> None:
                 user=name,
                 history=history,
                 times=times,
+                types=types,
                 time=now,
                 k=k,
                 exclude_seen=True,
@@ -184,6 +188,11 @@ def recommends_as_evaluated(subject: Subject) -> None:
 
 
 def _with_times(model: Model, batch: Batch) -> Batch:
-    """A batch with the times that a model reads."""
-    times = torch.ones_like(batch.history) if model.reads_times else None
-    return replace(batch, times=times, time=torch.ones_like(batch.user) if model.reads_request_time else None)
+    """A batch with the times and the types that a model reads."""
+    ones = torch.ones_like(batch.history)
+    return replace(
+        batch,
+        times=ones if model.reads_times else None,
+        types=ones if model.reads_event_types else None,
+        time=torch.ones_like(batch.user) if model.reads_request_time else None,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,15 +72,18 @@ def subject(model_class: type[Model], **settings: Any) -> Subject:
 
 
 def small_log() -> Log:
-    """40 users, 17 items and histories of 3 to 12 items from a Markov chain, with ratings and item features."""
+    """40 users, 17 items and histories of 3 to 12 items from a Markov chain, with ratings, types of events and item
+    features."""
     return with_metadata(synthetic.markov(40, 17, 12, seed=1, shortest=3))
 
 
 def with_metadata(log: Log) -> Log:
-    """The log with ratings and item features.
+    """The log with ratings, types of events and item features.
 
     Users with odd ids rate items with odd ids highly, and users with even ids rate items with even ids highly.
     """
+    types = 1 + (log.item + np.arange(len(log.item))) % 2
+    log = replace(log, event_type=types.astype(np.int8), event_types=("view", "buy"))
     return synthetic.with_features(synthetic.with_ratings(log))
 
 

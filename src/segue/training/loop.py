@@ -282,6 +282,7 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
         The share's part of the mean loss of a target.
     """
     divisor = model.loss_divisor(batch) if model.config.reduction == "mean" else 1
+    divisor = max(int(divisor), 1)  # of a batch whose events are no targets
     total_loss = torch.zeros((), device=device)
     share = batch.shard(distributed.process_rank(), distributed.world_size()).to(device)
     for micro_batch in share.slices(model.micro_batch_size):
@@ -289,7 +290,7 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
         (loss / divisor).backward()
         total_loss += loss.detach()
         del loss  # frees the graph before the next micro-batch builds its own
-    return total_loss / batch.num_targets.to(device)
+    return total_loss / batch.num_targets.clamp(min=1).to(device)
 
 
 def _out_of_patience(training: Training, max_epochs: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -128,6 +128,8 @@ class ProtocolOptions(EvaluationOptions):
         sample_users: Validate on this number of randomly drawn users, if there are more: for logs with so many users
             that validation takes longer than training. The test is of all users, unless --sample-test-users is given.
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
+        targets: Types of events that are to be predicted, such as --targets buy; the others are only read. It needs the
+            types of events (--event-col). By default, all events are.
         request_time: Whether models may read when the next item is requested, which is the time of the target: known or
             unknown. A service knows it.
         cold_items: Leave all rows of this share of the items, drawn at random, out of training. They stay in histories
@@ -143,6 +145,7 @@ class ProtocolOptions(EvaluationOptions):
     horizon: int = 1
     sample_users: int | None = None
     leak: Literal["keep", "drop"] = "keep"
+    targets: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     request_time: Literal["unknown", "known"] = "unknown"
     cold_items: float = 0.0
     cold_seed: int = 0
@@ -175,8 +178,10 @@ class ProtocolOptions(EvaluationOptions):
         if self.exclude_seen is None and log is not None and self.protocol:  # a guessed one has the rule of the log
             protocol = with_seen_rule_of_log(protocol, log)
         names = ("horizon", "leak", "request_time", "cold_items", "cold_seed")
-        settings = {name: getattr(self, name) for name in names}
+        settings: dict[str, Any] = {name: getattr(self, name) for name in names}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
+        if self.targets:
+            changed["targets"] = tuple(self.targets)
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))
 
 

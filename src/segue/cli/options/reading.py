@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from segue.data.log import Log
 
 # options whose argument of `load_log` has another name
-ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating", "split_col": "split"}
+ARGUMENTS = {f"{role}_col": role for role in ("user", "item", "time", "rating", "split", "event")}
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -35,6 +35,9 @@ class ReadingOptions:
         time_format: strftime pattern of times in text, such as "%d/%m/%Y %H:%M". Without this option it is recognised.
         rating_col: Column of the ratings; "" for none.
         split_col: Column that says train, valid or test of each row; "" for none: the log's own split is not used.
+        event_col: Column that says of what type an event is, such as a view or a purchase.
+        events: Types of events that are read, such as --events view cart buy. Without --event-col, the column is the
+            one whose name says that it holds types, such as event_type or action. By default, all rows are read.
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
@@ -57,6 +60,8 @@ class ReadingOptions:
     time_format: str | None = None
     rating_col: str | None = None
     split_col: str | None = None
+    event_col: str | None = None
+    events: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False

@@ -81,5 +81,6 @@ def mixed_types(values: pl.Series) -> str | None:
     more = f", {counts.height - SHOWN} more" if counts.height > SHOWN else ""
     return (
         f"the column {values.name!r} has {counts.height} types of events ({', '.join(shares)}{more}), and every row "
-        f"counts as an event; to select some, give --where {values.name}=VALUE (where={{...}} in Python)"
+        f"counts as an event; to select some, give --where {values.name}=VALUE (where={{...}} in Python), or to keep "
+        f"them apart, --event-col {values.name} (event={values.name!r})"
     )

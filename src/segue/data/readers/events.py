@@ -22,11 +22,12 @@ from segue.data.readers.split_column import Parts, as_parts, check_order, order_
 from segue.data.readers.table import ColumnKind, Table
 from segue.data.readers.time_column import clock_warnings, find_time_column
 from segue.data.readers.times import Times, as_order, as_times
+from segue.data.readers.type_column import TypeColumn, Types
 from segue.data.readers.values import as_ratings, is_empty
 from segue.errors import DataError
 
 _COLUMN_KINDS: Mapping[str, ColumnKind] = {
-    **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any"}
+    **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any", "event": "text"}
 }
 
 
@@ -89,6 +90,10 @@ class EventColumns:
         self.warnings += notes
         return parts
 
+    def types(self, types: TypeColumn) -> tuple[Types | None, tuple[str, ...]]:
+        """(R,) the type of each event, or None, and the names of the types."""
+        return types.read(*self._take("event")) if "event" in self.columns else (None, ())
+
     def order(self, user: Codes, users: Vocab, time: Ids | None, parts: Parts | None) -> Ids | slice:
         """The rows in the order of the log: by user, time and part; otherwise as in the source.
 
@@ -109,7 +114,13 @@ class EventColumns:
 
 
 def read_events(
-    table: Table, named: Mapping[str, str | None], name: str, time_format: str | None, *, drop_empty: bool
+    table: Table,
+    named: Mapping[str, str | None],
+    name: str,
+    time_format: str | None,
+    *,
+    types: TypeColumn,
+    drop_empty: bool,
 ) -> tuple[Log, bool]:
     """The rows of a table as a log, and whether its times are times: otherwise they only say the order.
 
@@ -118,12 +129,13 @@ def read_events(
         named: role -> column, as the user named it; None to guess it.
         name: the name of the log.
         time_format: the strftime pattern of times in text; None to recognise it.
+        types: the column of the types of events.
         drop_empty: whether rows without a user, an item or a time are left out; otherwise they are an error.
 
     Raises:
         DataError: the table cannot be read as a log.
     """
-    columns, unread = _columns(table, named)
+    columns, unread = _columns(table, {**named, "event": types.column})
     only_order = _is_order(columns, time_format, table.where)
     frame, loading = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
@@ -138,6 +150,7 @@ def read_events(
     ticks = times.ticks if times else None
     rating = events.ratings(guessed=named["rating"] is None)
     parts = events.parts(guessed=named["split"] is None)
+    event_type, event_types = events.types(types)
     order = events.order(user, users, ticks, parts)
     if rating is None:
         columns.pop("rating", None)
@@ -150,6 +163,8 @@ def read_events(
         time=None if ticks is None else ticks[order],
         rating=None if rating is None else rating[order],
         part=None if parts is None else parts[order],
+        event_type=None if event_type is None else event_type[order],
+        event_types=event_types,
         name=name,
         steps=(Step(read.rule, *sizes), replace(read, rule=_emptied(empty))) if empty else (read,),
         warnings=(*loading, *unread, *events.warnings),

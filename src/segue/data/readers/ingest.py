@@ -9,12 +9,11 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from segue.data.conditions import as_conditions
 from segue.data.filters import FilterOptions, apply_filters
 from segue.data.log import Log
 from segue.data.readers.event_types import select_events, with_values
@@ -24,6 +23,7 @@ from segue.data.readers.roles import guess_column
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.store_items import read_store_items, with_store_items
 from segue.data.readers.table import Table
+from segue.data.readers.type_column import TypeColumn
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
@@ -37,6 +37,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     time: str | None = None,
     rating: str | None = None,
     split: str | None = None,
+    event: str | None = None,
+    events: Sequence[str] | None = None,
     time_format: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
@@ -62,6 +64,10 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         rating: the column of ratings; "" for none.
         split: the column that says train, valid or test of each row; by default the one called "split". The rows of a
             user must be training, then validation, then test. With "" the log brings no split.
+        event: the column that says of what type an event is, such as a view or a purchase. Without it and `events`,
+            all rows are events of one type.
+        events: the types of events that are read; by default all of them. Without `event`, the column is the one whose
+            name says that it holds types, such as `event_type` or `action`.
         time_format: the strftime pattern of times in text, such as "%d/%m/%Y %H:%M"; by default it is recognised.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
@@ -87,7 +93,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         given: dict[str, Any] = {
             name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
         }
-        given |= {"where": where or None, "time_format": time_format, "drop_empty": drop_empty or None}
+        given |= {"where": where or None, "event": event, "events": events}
+        given |= {"time_format": time_format, "drop_empty": drop_empty or None}
         if without := [name for name, value in given.items() if value is not None]:
             raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
         check_no_text_options(str(source), delimiter, header)
@@ -95,12 +102,14 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     else:
         needs_ratings = filters.get("min_rating") is not None
         named_rating = rating or ("rating" if needs_ratings else "")
-        table = _open_events(source, delimiter, header, as_conditions(where or {}), named_rating)
+        table, types = _open_events(
+            source, delimiter, header, where=where or {}, rating=named_rating, event=event, events=events
+        )
         if verify:
             raise DataError(f"{table.where}: no saved log, so it has no hashes to verify; leave out verify (--verify)")
         if needs_ratings and rating is None:
             named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
-        log, timed = read_events(table, named, _stem(source), time_format, drop_empty=drop_empty)
+        log, timed = read_events(table, named, _stem(source), time_format, types=types, drop_empty=drop_empty)
         if filters.get("duplicates") is None and log.time is not None:
             filters["duplicates"] = "exact"
         users = find_metadata(source, "user") if users is None else users
@@ -117,12 +126,25 @@ def read_log(  # noqa: PLR0913  one keyword for each column
 
 
 def _open_events(
-    source: Any, delimiter: str | None, header: bool | None, where: Mapping[str, list[Any]], rating: str
-) -> Table:
-    """The rows of a source that fit conditions; `rating` is the column of ratings that was asked for, if one was."""
-    table = open_table(source, delimiter=delimiter, header=header, needed={*where, rating})
-    table = select_events(table, where)
-    return with_values(table, "rating") if is_store_url(source) else table  # a store keeps ratings and clicks together
+    source: Any,
+    delimiter: str | None,
+    header: bool | None,
+    *,
+    where: Mapping[str, Any],
+    rating: str,
+    event: str | None,
+    events: Sequence[str] | None,
+) -> tuple[Table, TypeColumn]:
+    """The rows of a source that fit conditions and have the types that are read, and the column of the types.
+
+    `rating` is the column of ratings that was asked for, if one was.
+    """
+    table = open_table(source, delimiter=delimiter, header=header, needed={*where, rating, event or ""})
+    types = TypeColumn.choose(event, events, table.columns, table.where)
+    table = select_events(table, types.conditions(where))
+    if is_store_url(source):  # which keeps ratings and clicks together
+        table = with_values(table, "rating")
+    return table, types
 
 
 def _without_split(log: Log) -> Log:

@@ -27,6 +27,7 @@ class CausalModel(RankingModel):
             window=self.window or int(log.lengths.max()),
             num_negatives=self.config.negatives_per_target,
             times=self.reads_times,
+            types=self.reads_event_types,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

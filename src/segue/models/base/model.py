@@ -39,6 +39,7 @@ class Sizes:
         num_features: number of categories of item features, with ids like those of users; 0 for models without.
         categories_per_item: largest number of categories of an item; 0 for models that take it from their settings.
         values_per_item: number of numbers, those of vectors included, that are features of each item.
+        num_event_types: number of types of events, with ids like those of users; 0 for models that read none.
     """
 
     num_users: Count
@@ -46,16 +47,18 @@ class Sizes:
     num_features: Count = 0
     categories_per_item: Count = 0
     values_per_item: Count = 0
+    num_event_types: Count = 0
 
     @classmethod
     def of(cls, log: Log, config: Config | None = None) -> Sizes:
         """The sizes of a log, with the features that `config` names.
 
         Raises:
-            DataError: the log has no column of that name, or one that cannot be a feature.
+            DataError: the log has no column of that name, or one that cannot be a feature; or no types of events.
         """
         features = config.feature_sizes(log) if isinstance(config, GradientModelConfig) else {}
-        return cls(log.num_users, log.num_items, **features)
+        num_event_types = log.num_event_types if getattr(config, "event_types", False) else 0
+        return cls(log.num_users, log.num_items, **features, num_event_types=num_event_types)
 
 
 class Model(nn.Module, ABC):
@@ -112,6 +115,11 @@ class Model(nn.Module, ABC):
     def reads_times(self) -> bool:
         """Whether `score` reads the times of the events of a history."""
         return any(part.reads_times for part in self.parts)
+
+    @property
+    def reads_event_types(self) -> bool:
+        """Whether `score` reads the types of the events of a history."""
+        return any(part.reads_event_types for part in self.parts)
 
     @property
     def reads_request_time(self) -> bool:

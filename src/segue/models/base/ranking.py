@@ -335,7 +335,8 @@ class RankingModel(GradientModel, DotProductModel):
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         assert self.window is not None
         cut = batch.last_events(self.window)
-        cut = Batch(cut.user, cut.history, times=cut.times, time=cut.time)  # without the targets of a training batch
+        # without the targets of a training batch
+        cut = Batch(cut.user, cut.history, times=cut.times, types=cut.types, time=cut.time)
         if len(cut) <= self.micro_batch_size:
             return self._scaled(self.queries(cut)[:, -1])
         order = (cut.history > 0).sum(1).argsort()  # rows of similar length are computed together

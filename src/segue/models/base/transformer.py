@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
+from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.self_attention import causal_mask
 
@@ -31,7 +32,19 @@ class TransformerConfig(RankingConfig):
     window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
     num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
+    event_types: bool = Field(
+        False,
+        description=(
+            "Whether the type of each event of the history, such as a view or a purchase, is read: a learnt vector for "
+            "each type is added to that of the item. The log must have types of events."
+        ),
+    )
     batch_size: int = 128
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; `event_types` is absent where it is false, as in files of earlier versions."""
+        values = super().as_dict()
+        return values if self.event_types else {key: value for key, value in values.items() if key != "event_types"}
 
     def check(self) -> None:
         super().check()
@@ -63,7 +76,8 @@ class CausalTransformerConfig(TransformerConfig):
 class CausalTransformer(CausalModel):
     """Base class of models in which blocks of causal self-attention read items and their positions.
 
-    Positions are counted from the newest item, so padding changes nothing. A subclass makes the blocks (`block`), and
+    Positions are counted from the newest item, so padding changes nothing. With event_types, the vector of the type of
+    each event is added to that of its item. A subclass makes the blocks (`block`), and
     sets `final_norm`, which is applied after the last of them.
 
     Attributes:
@@ -89,8 +103,13 @@ class CausalTransformer(CausalModel):
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
         self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
+        self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
         self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
+
+    @property
+    def reads_event_types(self) -> bool:
+        return self.config.event_types
 
     @abstractmethod
     def block(self) -> nn.Module:
@@ -109,10 +128,14 @@ class CausalTransformer(CausalModel):
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query after every item, or after the newest one alone in a batch that is only scored."""
         last_only = batch.num_queries == 1
-        history = batch.trimmed().history if last_only else batch.history  # (B, P)
+        batch = batch.trimmed() if last_only else batch
+        history = batch.history  # (B, P)
         valid = history > 0  # (B, P)
         x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
         x = x + self.position_embedding[-history.shape[1] :]
+        if self.type_embedding is not None:
+            assert batch.types is not None
+            x = x + self.type_embedding(batch.types)
         x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
         mask = causal_mask(valid)
         for number, block in enumerate(self.blocks, 1):

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config
+from segue.data.event_types import target_counts
 from segue.data.log import Log
 from segue.models.base.model import DirectModel, Sizes
 
 
 class Pop(DirectModel):
-    """Popularity: the score of an item is its number of events in the log."""
+    """Popularity: the score of an item is its number of events in the log, of those that may be targets."""
 
     name = "pop"
     training_cost = "low"
@@ -29,7 +30,7 @@ class Pop(DirectModel):
         self.register_buffer("count", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        self.count.copy_(torch.from_numpy(log.counts()))
+        self.count.copy_(torch.from_numpy(target_counts(log)))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         count = self.count.clone()

@@ -41,6 +41,7 @@ from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TransformerConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
+from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias, time_buckets
 
@@ -97,12 +98,17 @@ class HSTU(CausalModel):
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
         self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(math.sqrt(1 / dim)))
+        self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
         self.blocks = nn.ModuleList(HSTUBlock(config) for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
 
     @property
     def reads_times(self) -> bool:
         return self.config.time != "none"
+
+    @property
+    def reads_event_types(self) -> bool:
+        return self.config.event_types
 
     @property
     def reads_request_time(self) -> bool:
@@ -118,7 +124,11 @@ class HSTU(CausalModel):
         history = batch.history  # (B, P)
         valid = history > 0
         x = self.encoded("item_embedding", history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
-        x = dropout(x + self.position_embedding[-history.shape[1] :], self.config.dropout, self.training)
+        x = x + self.position_embedding[-history.shape[1] :]
+        if self.type_embedding is not None:
+            assert batch.types is not None
+            x = x + self.type_embedding(batch.types)
+        x = dropout(x, self.config.dropout, self.training)
         x = x * valid.unsqueeze(2)
         allowed = valid.unsqueeze(1).expand(-1, history.shape[1], -1).tril()  # (B, P, P)
         buckets = self._time_buckets(batch)

@@ -79,6 +79,7 @@ class LoadedModel:
         self._users = _ids_of_users(log)
         self._item_ids: WeakKeyDictionary[Origin, tuple[int, Ids]] = WeakKeyDictionary()  # of `count` events
         self._time_unit = _time_unit(saved)
+        self._type_ids = {name: number for number, name in enumerate(log.event_types, 1)}
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self.states = LiveStates(saved.model) if live else None
@@ -233,6 +234,7 @@ class LoadedModel:
             user=0 if user is None else self._users.get(user, 0),
             items=items,
             times=times,
+            types=self._types(history),
             time=time,
             empty_reason=reason,
             hidden=hidden,
@@ -250,6 +252,16 @@ class LoadedModel:
         known = history.order[self.item_ids(history) > 0, 0] if len(history.order) else None
         times = None if known is None else from_microseconds(known, self._time_unit)
         return times, from_microseconds(now(), self._time_unit)
+
+    def _types(self, history: History) -> Ids | None:
+        """The types of the events that the model knows, 0 for those that it does not know.
+
+        None for a model that reads none, and for the items that a request brought: their types are unknown.
+        """
+        if not (self.model.reads_event_types and len(history.types)):
+            return None
+        ids = np.array([self._type_ids.get(name, 0) for name in history.types], np.int64)
+        return ids[self.item_ids(history) > 0]
 
     def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
         """Whether items of the history are left out; None for the rule of the model."""

@@ -176,7 +176,7 @@ def compare_models(saved: SavedModel, outcome: Outcome, joined: Mapping[str, str
     if not len(instances):
         return None
     log = split.log
-    adapter = VocabularyAdapter(saved.model, saved.log, log.users, log.items)
+    adapter = VocabularyAdapter(saved.model, saved.log, log.users, log.items, event_types=log.event_types)
     ranks = {
         name: protocol.rank_instances(model, instances) for name, model in (("old", adapter), ("new", outcome.model))
     }

@@ -33,6 +33,7 @@ class History:
 
     Attributes:
         items: names of the items; each name is in memory once.
+        types: the type of each event, such as "view"; none for items that a request brought.
         order: (P, 2) time and number of arrival of each event, ascending; none for items that a request brought.
         user: name of the user; empty for an anonymous one.
         version: of the history in the store; None for a user without events.
@@ -42,6 +43,7 @@ class History:
     """
 
     items: Sequence[str] = ()
+    types: Sequence[str] = ()
     order: Ids = field(default_factory=lambda: NO_ORDER)
     user: str = ""
     version: int | None = None
@@ -68,13 +70,16 @@ class History:
         added = [(one.time, one.seq) for one in events]
         order = np.concatenate([self.order, np.array(added, np.int64).reshape(-1, 2)])
         items = [*self.items, *(intern(one.item) for one in events)]
+        types = [*self.types, *(intern(one.type) for one in events)]
         is_later = not len(self.order) or not added or self.last < added[0]
         if not is_later:
             places = np.lexsort((order[:, 1], order[:, 0]))
-            order, items = order[places], [items[place] for place in places.tolist()]
+            order = order[places]
+            items, types = ([values[place] for place in places.tolist()] for values in (items, types))
         dropped = max(0, len(order) - window)
         return History(
             items=items[dropped:],
+            types=types[dropped:],
             order=order[dropped:],
             user=self.user,
             version=version,

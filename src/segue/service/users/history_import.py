@@ -171,11 +171,12 @@ def event_times(log: Log) -> Ids:
 
 
 def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[Row]:
-    """User, item, time in microseconds and rating of each event."""
+    """User, item, time in microseconds, rating and type of each event."""
     items = [str(token) for token in log.items.tokens]
     user, item = log.events()
     times = event_times(log)
     for row in range(len(user)):
         if kept[user[row]]:
             rating = None if log.rating is None else float(log.rating[row])
-            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating
+            kind = "" if log.event_type is None else log.event_types[log.event_type[row] - 1]
+            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating, kind
