@@ -69,7 +69,7 @@ METHODS = (
     _method(
         FULL,
         "iarn",
-        {**FEATURES, "feature_encoder": CLOTHING_SETUP.printed.encoder, "lr_decay_steps": 0, "epochs": 5},
+        {**FEATURES, "feature_encoder": CLOTHING_SETUP.printed.encoder, "lr_decay_steps": 0, "epochs": 3},
         "rmse",
         trials=grid(lr=(1e-3,), weight_decay=(1e-5,), dropout=(0.25,)),
     ),
