@@ -22,7 +22,7 @@ from segue.papers.departures import departures
 from segue.papers.growing_result import merge, read_growing
 from segue.papers.methods import Method, printed_method
 from segue.papers.printed import AS_PRINTED
-from segue.papers.printed_table import EPOCHS, PrintedTable
+from segue.papers.printed_table import EPOCHS, MOST_EPOCHS, PrintedTable
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -85,6 +85,7 @@ def test_a_table_has_the_named_methods_in_its_own_order(make: Callable[..., Repr
     assert list(make().details["runs"]) == made.details["methods"]
     assert len(made.row(f"BPR, slow{FORM}", METRIC).measured) == 2
     assert made.row(f"BPR{FORM}", EPOCHS).mean == made.details["runs"][f"BPR{FORM}"]["epochs"]
+    assert made.row(f"BPR{FORM}", MOST_EPOCHS).mean == 2
     assert [row.metric for row in make("POP").rows] == [METRIC]  # it has no epochs
 
 
@@ -122,7 +123,7 @@ def test_a_method_that_is_run_again_takes_the_place_of_its_older_run(run: Run) -
     assert [name for name, value in measured.items() if value == 0.9] == ["POP"]
     assert [name for name, value in second["cpu_seconds"].items() if value == 99.0] == ["POP"]
     assert [name for name, one in second["runs"].items() if one["version"] == "0.0"] == ["POP"]
-    assert len(second["rows"]) == 1 + 2 + 2
+    assert len(second["rows"]) == 1 + 3 + 3
 
 
 def test_methods_that_depart_alike_share_an_entry(run: Run) -> None:

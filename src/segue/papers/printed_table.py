@@ -22,12 +22,11 @@ from segue.papers.printed import AS_PRINTED
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
-EPOCHS = "epochs"  # the metric of the rows with the number of epochs
+EPOCHS, MOST_EPOCHS = "epochs", "epochs allowed"  # the metrics of the rows with the number of epochs
 NOTES = (
     "Each method has the settings that the paper prints. The list below says where it departs from them, and what the "
     "paper leaves open, with the values here.",
-    "Epochs are chosen on validation. The list has the most that are allowed as `epochs`: a method that reaches them "
-    "may gain from more.",
+    "The number of epochs is chosen on validation, among those allowed. A method that reaches them may gain from more.",
     "Figures of several seeds are means. One seed has no interval, and so no word. A method that is not in the table "
     "was not run.",
 )
@@ -92,6 +91,7 @@ class PrintedTable:
     def _rows(self, result: MethodResult) -> list[Row]:
         metrics = [metric for metric in self.metrics if can_measure(result.runs[0].predictions, metric)]
         rows = [result.row(metric) for metric in metrics]
-        if result.selection.epochs:
-            rows.append(Row(method=result.method.name, metric=EPOCHS, measured=(float(result.selection.epochs),)))
+        if isinstance(result.method, Method) and result.selection.epochs:
+            numbers = {EPOCHS: result.selection.epochs, MOST_EPOCHS: result.method.epochs}
+            rows += [Row(method=result.method.name, metric=key, measured=(float(n),)) for key, n in numbers.items()]
         return rows
