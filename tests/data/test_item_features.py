@@ -77,3 +77,5 @@ def test_what_is_no_feature_is_refused(values, message):
 def test_an_unknown_column_names_the_nearest():
     with pytest.raises(DataError, match=r"its items have no column 'gener', did you mean 'genre'\?; they have: genre"):
         feature_arrays(log_of(genre=["a", "a", "b"]), ("gener",))
+    with pytest.raises(DataError, match="has no table of its items, which would have the column 'x'; give one with"):
+        feature_arrays(synthetic.cycle(5, 4, 4, seed=0), ("x",))

@@ -68,6 +68,13 @@ def test_id_dropout_leaves_out_embeddings_in_training_alone():
     torch.testing.assert_close(encoder(ids, features)[1:4], ids[1:4] + encoder.feature_vectors(features)[1:4])
 
 
+def test_what_is_exported_is_the_same_sum(monkeypatch):
+    ids, encoder = built(fusion="concat")
+    expected = encoder(ids, filled().rows())
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(encoder(ids, filled().rows()), expected)
+
+
 def test_features_of_another_log_are_refused():
     with pytest.raises(ConfigError, match="built for other item features"):
         FeatureTable(ITEMS, 3, 3, 2).fill(FeatureArrays(CATEGORY, WEIGHT, VALUE, 4), COUNTS)

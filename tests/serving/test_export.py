@@ -92,9 +92,10 @@ def test_an_export_names_the_model_as_a_service_does_also_after_an_erasure(tmp_p
 
 
 @pytest.mark.slow
-def test_the_network_gives_the_scores_of_the_model(tmp_path):
+@pytest.mark.parametrize("features", [None, ("topics",)])
+def test_the_network_gives_the_scores_of_the_model(tmp_path, features):
     onnxruntime = pytest.importorskip("onnxruntime")
-    saved = saved_model("hgn", tmp_path, embedding_dim=8)
+    saved = saved_model("hgn", tmp_path, embedding_dim=8, features=features)
     assert export_model(saved, tmp_path / "out").why_not is None
     vectors, window = np.load(tmp_path / "out" / "item_vectors.npy"), saved.model.window
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "query.onnx"))

@@ -146,10 +146,15 @@ def _column(log: Log, name: str) -> pl.Series:
     table = log.item_metadata
     known = [] if table is None else table.columns
     column = name if name in known else name.removesuffix(CATEGORY)
-    if table is None or column not in known:
+    if table is None:
+        raise DataError(
+            f"{log.name}: has no table of its items, which would have the column {column!r}; give one with --items "
+            "(items=... in Python)"
+        )
+    if column not in known:
         raise DataError(
             f"{log.name}: its items have no column {column!r}{did_you_mean(column, known)}; "
-            f"they have: {', '.join(known) or 'none'}"
+            f"they have: {', '.join(known)}"
         )
     return table[column]
 

@@ -137,14 +137,16 @@ class ItemEncoder(nn.Module):
         """What the features of items add: f_i."""
         parts = []
         if self.category_embedding is not None:
-            bag = nn.functional.embedding_bag(
-                features.category,
-                self.category_embedding,
-                per_sample_weights=features.weight,
-                mode="sum",
-                padding_idx=0,
-            )
-            parts.append(bag)  # (n, d)
+            parts.append(_weighted_sum(self.category_embedding, features.category, features.weight))  # (n, d)
         if self.value_weight is not None:
             parts.append(features.value @ self.value_weight)  # (n, d)
         return sum(parts[1:], parts[0])
+
+
+def _weighted_sum(
+    table: Float[Tensor, "c d"], ids: Int[Tensor, "n F"], weight: Float[Tensor, "n F"]
+) -> Float[Tensor, "n d"]:
+    """The sum of the rows `ids` of a table, each times its weight; row 0 is padding and gets no gradient."""
+    if torch.compiler.is_exporting():  # ONNX Runtime does not load what the bag becomes
+        return (table[ids.long()] * weight.unsqueeze(2)).sum(1)
+    return nn.functional.embedding_bag(ids, table, per_sample_weights=weight, mode="sum", padding_idx=0)

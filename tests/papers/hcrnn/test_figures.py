@@ -78,7 +78,7 @@ def test_shared_genres_and_genre_names() -> None:
     genres = Genres.of(KNOWN)
     assert genres.shared(np.array([1, 1, 5]), np.array([6, 4, 5])).tolist() == [True, False, False]
     assert [genres.names_of(item) for item in (1, 5)] == ["Action, Crime", ""]
-    with pytest.raises(DataError, match="its items have no column 'genres'"):
+    with pytest.raises(DataError, match="has no table of its items, which would have the column 'genres'"):
         Genres.of(synthetic.cycle(3, 4))
 
 
