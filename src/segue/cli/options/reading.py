@@ -52,6 +52,8 @@ class ReadingOptions:
         verify: Compare a saved log with its hashes and its fingerprint, even if that was done before.
         users: Table with further columns about the users; one column holds their names.
         items: Table with further columns about the items; one column holds their names, another the titles to show.
+        all_items: Items of that table without an event are part of the log, too: models with features of the items can
+            rank them.
     """
 
     user_col: str | None = None
@@ -73,6 +75,7 @@ class ReadingOptions:
     verify: Annotated[bool, Parameter(negative=())] = False
     users: Path | None = None
     items: Path | None = None
+    all_items: Annotated[bool, Parameter(negative=())] = False
 
     def paths(self, source: str) -> tuple[str | Path | None, ...]:
         """What is read: the data and the tables of users and items."""

@@ -149,6 +149,8 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
         log = _check_size(log, dataset, str(path))
     # filters that are given replace the data set's own
     own_filters = dataset.preprocess is not None and not FilterOptions.__optional_keys__ & options.keys()
+    if own_filters and options.get("all_items"):
+        raise DataError(f"{dataset.name}: its filters keep no item without an event; leave out all_items (--all-items)")
     return _preprocess(log, dataset) if own_filters else log
 
 

@@ -48,6 +48,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     name: str | None = None,
     users: Any = None,
     items: Any = None,
+    all_items: bool = False,
     **filters: Unpack[FilterOptions],
 ) -> Log:
     """Read events into a log.
@@ -79,6 +80,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         users: a path or data frame of user metadata: one row per user and a column of user names. By default
             X.users.parquet beside X.parquet, or X.user beside X.inter.
         items: likewise for items (X.items.parquet, X.item); best with a `title` and a `year`.
+        all_items: whether items of the table `items` without an event are part of the log. They are added after the
+            filters, with the last ids.
         filters: the rows to keep, see `FilterOptions`: `min_rating`, `duplicates`, `user_core` and `item_core`.
 
     Raises:
@@ -119,8 +122,9 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         items = find_metadata(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
-    log = _with_metadata(log, users, items)
+    log = _with_metadata(log, users, None if all_items else items)
     log = apply_filters(_without_split(log) if split == "" else log, **filters)
+    log = _with_all_items(log, items) if all_items else log
     # the values of an order tell copies apart, but they are no times
     return _check_counts(log if timed else replace(log, time=None))
 
@@ -168,12 +172,20 @@ def _check_counts(log: Log) -> Log:
 
 def _with_metadata(log: Log, users: Any, items: Any) -> Log:
     if users is not None:
-        table, warnings = read_metadata(users, log.users, "user")
+        _, table, warnings = read_metadata(users, log.users, "user")
         log = replace(log, user_metadata=table, warnings=(*log.warnings, *warnings))
     if items is not None:
-        table, warnings = read_metadata(items, log.items, "item")
+        _, table, warnings = read_metadata(items, log.items, "item")
         log = replace(log, item_metadata=table, warnings=(*log.warnings, *warnings))
     return log
+
+
+def _with_all_items(log: Log, items: Any) -> Log:
+    """The log with the table of its items, of which those without an event get the last ids."""
+    if items is None:
+        raise DataError(f"{log.name}: all_items (--all-items) needs a table of items; give one with items (--items)")
+    names, table, warnings = read_metadata(items, log.items, "item", add_names=True)
+    return replace(log, items=names, item_metadata=table, warnings=(*log.warnings, *warnings))
 
 
 def _stem(source: Any) -> str:

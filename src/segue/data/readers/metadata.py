@@ -40,16 +40,23 @@ def find_metadata(source: Any, role: Named) -> Path | None:
     return file if file.exists() else None
 
 
-def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame, list[str]]:
+def read_metadata(
+    source: Any, vocab: Vocab, role: Named, *, add_names: bool = False
+) -> tuple[Vocab, pl.DataFrame, list[str]]:
     """The rows of `source` in the order of the ids of `vocab`; items get a column `title` first, if there are titles.
 
     Names are matched as text, so 12 matches "12". Of several columns that may hold them, the one with most names of
     `vocab` is used. Of several rows for one name the first is used. Rows without a name are left out. If there is a
     column `year`, titles that do not end in a year get " (year)". Vectors of items may lie in files beside the table
-    (`segue.data.readers.vector_files`). The second result is what was assumed.
+    (`segue.data.readers.vector_files`).
+
+    Returns:
+        The vocabulary, with `add_names` also with the names that are in the table alone, at its end; the rows; and what
+        was assumed.
 
     Raises:
-        DataError: the source cannot be read, has no column of names, or has no name of `vocab`.
+        DataError: the source cannot be read, has no column of names, or has no name of `vocab`; or it adds text to
+            names that are whole numbers.
     """
     table = open_table(source)
     keys = guess_columns(role, table.columns)
@@ -83,6 +90,10 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
         _check_text(frame, title, table.where)
         warnings += _title_warnings(frame, title, f"{table.where}, column {title!r}")
     frame = frame.unique("\0name", keep="first", maintain_order=True)
+    if add_names:
+        vocab = _with_names(vocab, frame["\0name"], where)
+        warnings += _added_warnings(where, len(vocab) - len(tokens))
+        tokens = vocab.tokens.cast(pl.String)
     matched = pl.DataFrame({"\0name": tokens}).join(frame, on="\0name", how="left", maintain_order="left")
     matched = matched.drop("\0name")
     if title is not None:
@@ -90,7 +101,24 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
         if year is not None:
             _check_text(matched, year, table.where)
         matched = _with_titles(matched, title, year, tokens)
-    return matched, [*loading, *warnings]
+    return vocab, matched, [*loading, *warnings]
+
+
+def _added_warnings(where: str, count: int) -> list[str]:
+    """A warning that only some models can rank added items, if there are any."""
+    added = "1 item without an event is" if count == 1 else f"{count:,} items without an event are"
+    return [f"{where}: {added} part of the log; only models with features of items can rank them well"] * (count > 0)
+
+
+def _with_names(vocab: Vocab, names: pl.Series, where: str) -> Vocab:
+    """The vocabulary with the names that it does not have, at its end."""
+    known = vocab.tokens.cast(pl.String)
+    new = names.filter(~names.is_in(known.implode()))
+    try:
+        return Vocab(pl.concat([vocab.tokens, new.cast(vocab.tokens.dtype).alias(vocab.tokens.name)]))
+    except pl.exceptions.PolarsError as error:
+        text = new.filter(new.cast(vocab.tokens.dtype, strict=False).is_null())[0]
+        raise DataError(f"{where}: {text!r} is text, and the names in the log are whole numbers") from error
 
 
 def _named_rows(frame: pl.DataFrame, key: str, where: str) -> tuple[pl.DataFrame, list[str]]:
