@@ -25,6 +25,7 @@ from benchmarks.results_file import RESULTS, provenance
 
 STORED = RESULTS / "estimates.json"
 EPOCHS = {"sasrec": 2, "gru4rec": 2, "hgn": 5, "bprmf": 5}
+PRESETS = {"gru4rec": "paper", "hgn": "paper"}
 MODELS = ("pop", "item-knn", "seq-knn", "bprmf", "hgn", "sasrec", "gru4rec")
 RUNS = [(model, log) for log in ("ml-100k", "ml-1m") for model in MODELS] + [("hgn", "hgn_cds"), ("seq-knn", "hgn_cds")]
 
@@ -41,6 +42,7 @@ def compare(model: str, log: str) -> dict[str, dict[str, float]]:
     data = log if log.startswith("ml-") else f"{os.environ['SEGUE_DATA']}/{log}.parquet"
     epochs = EPOCHS.get(model, 1)
     settings = ["--set", f"epochs={epochs}", "--patience", str(epochs)] if model in EPOCHS else []
+    settings += ["--preset", PRESETS[model]] if model in PRESETS else []
     with tempfile.TemporaryDirectory() as name:
         guess, _ = measure([model, data, *settings, "--estimate"], Path(name))
         real, cost = measure([model, data, *settings], Path(name))

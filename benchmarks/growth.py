@@ -38,6 +38,7 @@ FACTORS = (1, 2, 4, 8)
 SWEEPS = ("users", "items", "events", "length", "window")
 MEASURES = ("fit", "rank", "answer", "memory")
 WINDOWS = {"item-knn": 10, "seq-knn": 10, "hgn": 5, "sasrec": 25}  # at 1, of the models that have one
+PRESETS = {"gru4rec": "paper", "hgn": "paper"}
 NETWORKS = ("bprmf", "hgn", "sasrec", "gru4rec")
 MODELS = ("pop", "item-knn", "seq-knn", *NETWORKS)
 EPOCHS = 10_000  # of a training of which one is measured: so many that loops are compiled at every size
@@ -88,7 +89,9 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     for loop in (row_sums, pair_counts, neighbours, best_columns):
         loop.load_at_first_use()  # so that all sizes are computed by the same code
     small, protocol = generate(*SMALL), segue.Protocol.named("leave-one-out")
-    experiment = segue.Experiment(model=model, protocol=protocol, settings=settings(model, sweep, factor))
+    experiment = segue.Experiment(
+        model=model, protocol=protocol, preset=PRESETS.get(model), settings=settings(model, sweep, factor)
+    )
 
     def fitted(log: Any) -> tuple[Any, float]:
         made = experiment.build(log)

@@ -25,7 +25,7 @@ from segue.serving.query import make_query
 from segue.serving.recommend import recommend
 from segue.serving.top_items import TopItemFinder
 
-MODELS: dict[str, dict[str, Any]] = {"hgn": {}, "sasrec": {}}
+MODELS: dict[str, dict[str, Any]] = {"hgn": {"embedding_dim": 50}, "sasrec": {}}
 WARM_UP = 50  # users who are not counted
 
 

@@ -4,7 +4,8 @@ results/runs/neumf-ml-100k.json
     {"metrics": ["recall@10", "ndcg@10"],
      "rows": [{"name": "POP", "command": "segue run pop ml-100k --refit"}, ...]}
 
-A command is `segue run ...`, or `python -m benchmarks.NAME ...` of a trial that writes its figures with --json. A row
+A command is `segue run ...`, or `python -m benchmarks.NAME ...` of a trial that writes its figures with --json, such
+as `benchmarks.validation` for figures on the validation part. A row
 with "group": "clean" has the figures of that group of a command with --by. The metric "validation ndcg@10" is that of
 the chosen epoch on the validation part, and "CPU s" is the processor time of the training.
 

@@ -26,6 +26,10 @@ from segue.nn.topk import topk
 from segue.training.loop import training_step
 
 SESSIONS = {
+    "bptt": "one",
+    "window": None,
+    "optimizer": "adagrad",
+    "lr": 0.05,
     "embedding_dim": 100,
     "batch_size": 64,
     "num_negatives": 2048,
@@ -82,7 +86,7 @@ def training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[R
     """A forward and a backward pass of HGN on a batch of Amazon CDs, with a compiled loop and without it."""
     log = synthetic.random(num_users=2000, num_items=35_118, length=22, seed=0)
     kind = find("hgn")
-    model = kind(kind.configure({"loss": "bpr", "embedding_dim": 50, **settings}), Sizes(log.num_users, log.num_items))
+    model = kind(kind.configure(settings, "paper"), Sizes(log.num_users, log.num_items))
     batch = next(iter(model.batches(log, np.random.default_rng(0))))
     leaves = [weight for weight in model.parameters() if weight.requires_grad]
     for leaf in leaves:

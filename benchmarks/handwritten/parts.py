@@ -20,6 +20,7 @@ from segue.models.base import ranking
 from segue.models.factorization import bprmf
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
+from segue.models.registry import find
 from segue.models.sequential import narm, sasrec
 from segue.models.sequential.hcrnn import model as hcrnn
 from segue.nn import losses
@@ -28,7 +29,8 @@ from segue.nn.convolution import CausalConv1d
 
 LARGE = {"bptt": "full", "window": 50, "optimizer": "adam", "num_negatives": 2048, "activation": "linear"}
 SAMPLED = {"top1": losses.top1, "bpr-max": losses.bpr_max, "sampled-ce": losses.sampled_cross_entropy}
-NEXTITNET = {"embedding_dim": 64, "window": 50, "dilations": (1, 4), "num_repeats": 5, "batch_size": 41}
+NEXTITNET = {"embedding_dim": 64, "window": 50, "dilations": (1, 4), "num_repeats": 5, "dropout": 0.0, "batch_size": 41}
+HGN = find("hgn").presets["paper"]
 
 PARTS: dict[str, Part] = {
     "softmax-loss": Part(
@@ -102,14 +104,14 @@ PARTS: dict[str, Part] = {
         module="segue.nn.compiled.gates",
         plain="the equations of HGN in torch, under autograd",
         layer=partial(loops.training_loop_layer, {"batch_size": 4096}, gated_queries),
-        model=("hgn", {"loss": "bpr", "batch_size": 4096}, 3416),
+        model=("hgn", HGN, 3416),
         loop=gated_queries,
     ),
     "target-loss": Part(
         module="segue.nn.compiled.target_loss",
         plain="logsigmoid(query . target - query . negative)",
         layer=partial(loops.training_loop_layer, {"batch_size": 4096, "window_encoder": "none"}, target_loss),
-        model=("hgn", {"loss": "bpr", "batch_size": 4096, "window_encoder": "none"}, 3416),
+        model=("hgn", {**HGN, "window_encoder": "none"}, 3416),
         loop=target_loss,
     ),
     "session-step": Part(

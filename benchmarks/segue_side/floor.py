@@ -25,7 +25,7 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
     from segue.evaluation.protocol import Protocol
 
     log = load(AMAZON_CDS)
-    model, split = untrained(log, CDS, args), Protocol.named("hgn").split(log)
+    model, split = untrained(log, CDS, args, preset="paper"), Protocol.named("hgn").split(log)
     batches = list(model.batches(split.train_valid, np.random.default_rng(args.seed)))
     parameters = sum(weight.numel() for weight in model.parameters())
     num_instances = len(split.instances("test"))

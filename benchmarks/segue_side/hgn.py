@@ -69,7 +69,7 @@ def cds(args: argparse.Namespace) -> dict[str, Any]:
     from segue.evaluation.protocol import Protocol
 
     log, protocol = load(AMAZON_CDS), Protocol.named("hgn")
-    model, split = untrained(log, CDS, args), protocol.split(log)
+    model, split = untrained(log, CDS, args, preset="paper"), protocol.split(log)
     trained = _epochs(model, split.train_valid, args)
     tested = quality(protocol.rank(model, split, "test"))
     return {**trained, **_rankings(model, log, protocol, args), "test": tested}

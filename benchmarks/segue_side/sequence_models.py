@@ -35,6 +35,9 @@ RECTOOLS = {
 }
 RECBOLE = {"embedding_dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
 AUTHOR = {
+    "bptt": "one",
+    "window": None,
+    "optimizer": "adagrad",
     "embedding_dim": 100,
     "batch_size": 64,
     "num_negatives": 2048,
@@ -62,9 +65,12 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
             "batch_size": 41,
         },
     ),
-    "nextitnet-50": ("nextitnet", {**RECBOLE, "dilations": (1, 4), "num_repeats": 5, "tied": True, "batch_size": 41}),
+    "nextitnet-50": (
+        "nextitnet",
+        {**RECBOLE, "dilations": (1, 4), "num_repeats": 5, "tied": True, "dropout": 0.0, "batch_size": 41},
+    ),
     "narm-50": ("narm", {**RECBOLE, "hidden_dim": 128, "batch_size": 41}),
-    "stamp-50": ("stamp", {**RECBOLE, "add_mean": True, "sigmoid_scores": False, "batch_size": 41}),
+    "stamp-50": ("stamp", {**RECBOLE, "add_mean": True, "sigmoid_scores": False, "dropout": 0.0, "batch_size": 41}),
     "caser-50": (
         "caser",
         {

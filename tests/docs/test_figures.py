@@ -17,6 +17,8 @@ from stored_figures import stored_figure
 from segue.cli import app
 from segue.cli.options.protocol import ProtocolOptions
 from segue.cli.options.training import ModelOptions, RunTrainingOptions, make_experiment
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 RUNS = sorted((ROOT / "results" / "runs").glob("*.json"))
@@ -65,6 +67,18 @@ def check_trial(row: dict[str, Any], words: list[str]) -> None:
     given = vars(import_module(module).parser().parse_args(arguments))
     del given["json"]
     assert row["experiment"]["settings"] == given
+
+
+def test_the_defaults_are_the_settings_that_were_chosen() -> None:
+    """Where a row is not named "as before", its settings are the defaults of the model."""
+    chosen = [
+        row["experiment"] for row in rows(ROOT / "results" / "runs" / "defaults.json") if "before" not in row["name"]
+    ]
+    for experiment in chosen:
+        given = experiment["settings"]
+        default = Experiment(model=given["model"], protocol=Protocol.named("leave-one-out")).all_settings
+        assert experiment["all settings"] == json.loads(json.dumps(default)), given
+    assert chosen
 
 
 @runs

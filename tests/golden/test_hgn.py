@@ -53,7 +53,11 @@ def build(z: Arrays, **settings: Any) -> HGN:
     """HGN with the weights of the arrays, in double precision."""
     dim, items = z["E"].shape
     sizes = Sizes(num_users=z["U"].shape[1], num_items=items)
-    model = HGN(HGN.configure({"embedding_dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
+    model = (
+        HGN(HGN.configure({"embedding_dim": dim, "window": z["W_g4"].shape[1], **settings}, "paper"), sizes)
+        .double()
+        .eval()
+    )
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
     if model.config.window_encoder == "cnn":  # the arrays have other numbers of filters than the default
         vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])

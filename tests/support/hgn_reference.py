@@ -22,7 +22,9 @@ def build(seed: int = 0, **settings: Any) -> HGN:
     """A small HGN in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = HGN(HGN.configure({"embedding_dim": 3, "window": 4, "num_targets": 2, **settings}), SIZES).double()
+        model = HGN(
+            HGN.configure({"embedding_dim": 3, "window": 4, "num_targets": 2, **settings}, "paper"), SIZES
+        ).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)

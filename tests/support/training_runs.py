@@ -15,11 +15,11 @@ LOG = synthetic.markov(40, 17, 12, seed=1, shortest=3)
 Weights = dict[str, Tensor]
 
 
-def build(kind: Any = BPRMF, seed: int = 0, **settings: Any) -> Any:
+def build(kind: Any = BPRMF, seed: int = 0, *, preset: str | None = None, **settings: Any) -> Any:
     """A small untrained model for `LOG`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = kind.configure({"embedding_dim": 4, "batch_size": 64, "lr": 0.01, "epochs": 8, **settings})
+        config = kind.configure({"embedding_dim": 4, "batch_size": 64, "lr": 0.01, "epochs": 8, **settings}, preset)
         return kind(config, Sizes(LOG.num_users, LOG.num_items))
 
 

@@ -18,7 +18,7 @@ GRADIENT_MODELS = [name for name, kind in MODELS.items() if kind.trained_by_grad
 
 
 def test_a_training_that_diverges_but_stays_finite_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
-    training = fit(build(GRU4RecPlus, lr=20.0, batch_size=8, num_negatives=20, epochs=3), LOG)
+    training = fit(build(GRU4RecPlus, preset="paper", lr=20.0, batch_size=8, num_negatives=20, epochs=3), LOG)
     losses = [epoch.loss for epoch in training.epochs]
     assert losses[0] > 2 * 0.7
     said = capsys.readouterr().err
@@ -63,6 +63,6 @@ def test_a_resumed_training_is_compared_with_its_first_epoch(capsys: pytest.Capt
 
 
 def test_a_validated_training_warns_too(capsys: pytest.CaptureFixture[str]) -> None:
-    model = build(GRU4RecPlus, lr=20.0, batch_size=8, num_negatives=20, epochs=2)
+    model = build(GRU4RecPlus, preset="paper", lr=20.0, batch_size=8, num_negatives=20, epochs=2)
     fit(model, LOG, validate=ScriptedValidation(0.1, 0.2))
     assert capsys.readouterr().err.count("the training diverges") == 1

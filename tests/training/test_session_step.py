@@ -22,7 +22,7 @@ from segue.training.loop import fit, train_batch, training_step
 
 pytest.importorskip("numba")
 CPU = torch.device("cpu")
-SMALL = {"embedding_dim": 6, "batch_size": 8, "num_negatives": 30, "lr": 0.05}
+SMALL = {"embedding_dim": 6, "batch_size": 8, "num_negatives": 30, "lr": 0.05, "hidden_dropout": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {},
     "top1": {"loss": "top1", "input_embedding": "separate", "activation": "elu", "momentum": 0.3},
@@ -89,7 +89,7 @@ def test_what_a_subclass_changes_is_trained_the_plain_way(name: str) -> None:
     plain = getattr(GRU4Rec, name)
     changed = type("Changed", (GRU4Rec,), {name: partialmethod(plain)})
     for kind, is_compiled in ((GRU4Rec, True), (changed, False)):
-        model = build(kind, **SMALL)
+        model = build(kind, preset="paper", **SMALL)
         assert (model.compiled_step(model.optimizer()) is not None) == is_compiled
 
 
@@ -128,11 +128,13 @@ def test_the_last_sessions_of_an_epoch_weigh_no_more_than_the_others(form: Calla
 @pytest.mark.parametrize("law", ["determinism", "learns_a_cycle", "padding_row_is_zero", "exact_resume"])
 @pytest.mark.parametrize("name", ["gru4rec", "gru4rec+"])
 def test_laws(name: str, law: str) -> None:
-    LAWS[law](subject(MODELS[name]))
+    kind = MODELS[name]
+    stronger = {"lr": 0.05, "hidden_dropout": kind.Config().hidden_dropout}
+    LAWS[law](subject(kind, **{**kind.presets["paper"], **stronger}))
 
 
 def small(dtype: torch.dtype = torch.float32, **settings: Any) -> Any:
-    return build(GRU4Rec, **{**SMALL, **settings}).to(dtype)
+    return build(GRU4Rec, preset="paper", **{**SMALL, **settings}).to(dtype)
 
 
 def epochs(model: Any) -> Iterator[Any]:

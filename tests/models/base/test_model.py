@@ -163,9 +163,8 @@ def test_recboles_switch_of_reproducibility_is_refused_with_the_reason() -> None
             find(name).configure({"reproducibility": "False"})
 
 
-def test_default_is_the_papers_model() -> None:
-    config = HGN.configure()
-    assert config == HGN.configure(preset="paper")
+def test_the_preset_of_the_paper_has_its_settings() -> None:
+    config = HGN.configure(preset="paper")
     assert (config.embedding_dim, config.window, config.num_targets, config.lr, config.batch_size) == (
         50,
         5,

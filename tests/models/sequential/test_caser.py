@@ -32,7 +32,7 @@ def build(**settings: Any) -> Caser:
             "dropout": 0.0,
             **settings,
         }
-        model = Caser(Caser.configure(chosen), Sizes(LOG.num_users, LOG.num_items)).double()
+        model = Caser(Caser.configure(chosen, "author"), Sizes(LOG.num_users, LOG.num_items)).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)

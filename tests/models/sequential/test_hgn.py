@@ -163,7 +163,7 @@ def test_cross_entropy_needs_no_negatives() -> None:
     ids=str,
 )
 def test_number_of_weights(settings: dict[str, Any], gates: int) -> None:
-    model = HGN(HGN.configure(settings), Sizes(num_users=11, num_items=7))
+    model = HGN(HGN.configure(settings, "paper"), Sizes(num_users=11, num_items=7))
     dim = model.config.embedding_dim
     tables = 12 * dim + 8 * dim + 8 * (dim + model.config.item_bias)
     assert sum(weight.numel() for weight in model.parameters()) == tables + gates
@@ -171,11 +171,11 @@ def test_number_of_weights(settings: dict[str, Any], gates: int) -> None:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "windows sharing a row": {"windows_per_row": 4},
-    "ce": {"loss": "ce", "training_windows": "every", "num_targets": 1},
+    "paper": HGN.presets["paper"],
     "max": {"pooling": "max"},
-    "author": {"pooling": "gate_avg", "item_bias": True},
+    "item bias": {"item_bias": True},
     "item with the largest gate": {"pooling": "gate_max"},
-    "without gates": {"feature_gate": False, "instance_gate": False, "item_item_product": False},
+    "without gates": {"feature_gate": False, "instance_gate": False, "pooling": "avg", "item_item_product": False},
     "gru": {"window_encoder": "gru", "item_item_product": False, "windows_per_row": 2},
     "cnn": {"window_encoder": "cnn", "item_item_product": False, "windows_per_row": 2},
     "none": {"window_encoder": "none", "item_item_product": False},

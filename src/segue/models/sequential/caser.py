@@ -12,7 +12,9 @@ Source: Tang and Wang, "Personalized top-N sequential recommendation via convolu
 A filter has the same output at a position in all windows that contain it. A batch row therefore holds `windows_per_row`
 overlapping windows and is convolved once (see `SlidingWindows`).
 
-The default settings are those of the authors' program (github.com/graytowne/caser_pytorch). Differs from it in:
+The default settings were chosen on validation: each prefix of a history has one target, and the loss is cross-entropy
+over all items. The preset `author` has the settings of the authors' program (github.com/graytowne/caser_pytorch).
+Differs from it in:
   * histories shorter than the window are padded with zeros on the left; in the program padding is an item of its own;
   * negatives are drawn anew in each epoch, here as in the program. It draws three per window, which is one for each of
     three targets; the paper, and the preset `paper`, draw three for each target.
@@ -21,7 +23,7 @@ The default settings are those of the authors' program (github.com/graytowne/cas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, RankingConfig, RankingModel
+from segue.models.base.ranking import RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import embedding, zero_padding
@@ -52,30 +54,30 @@ class CaserConfig(RankingConfig):
     }
     embedding_dim: int = 50
     window: int = Field(5, ge=1, description="Number L of most recent items that are read.")
-    num_targets: int = Field(3, ge=1, description="Number T of next items that are the targets of each window.")
+    num_targets: int = Field(1, ge=1, description="Number T of next items that are the targets of each window.")
     training_windows: Literal["full", "every"] = Field(
-        "full",
+        "every",
         description=(
             "Which windows are trained on: full ones, with window items and num_targets targets, or every prefix of a "
             "history, padded where it is shorter."
         ),
     )
     windows_per_row: int = Field(
-        1,
+        4,
         ge=1,
         description=(
             "Number of neighbouring windows in one batch row. More make an epoch faster, and it learns slightly less."
         ),
     )
-    loss: Loss = "bce"
     num_vertical_filters: int = Field(4, ge=1, description="Number of vertical filters, which weigh the items.")
     num_horizontal_filters: int = Field(
         16, ge=1, description="Number of horizontal filters of each height, from one item to all of them."
     )
-    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the filter outputs.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout rate of the filter outputs.")
     item_bias: bool = Field(True, description="Whether items have a bias.")
     batch_size: int = 512
-    weight_decay: float = 1e-6
+    lr: float = 5e-3
+    weight_decay: float = 3e-4
 
     def check(self) -> None:
         super().check()
@@ -85,6 +87,17 @@ class CaserConfig(RankingConfig):
         )
 
 
+_AUTHOR: dict[str, Any] = {
+    "num_targets": 3,
+    "training_windows": "full",
+    "windows_per_row": 1,
+    "loss": "bce",
+    "dropout": 0.5,
+    "lr": 1e-3,
+    "weight_decay": 1e-6,
+}
+
+
 class Caser(RankingModel):
     """Convolutions over the last items, combined with a user embedding."""
 
@@ -92,14 +105,14 @@ class Caser(RankingModel):
     training_cost = "high"
     Config = CaserConfig
     config: CaserConfig
-    presets: ClassVar = {"paper": {"num_negatives": 3, "batch_size": 100}, "author": {}}
+    presets: ClassVar = {"paper": {**_AUTHOR, "num_negatives": 3, "batch_size": 100}, "author": _AUTHOR}
     space: ClassVar[Space] = {
         "embedding_dim": Choice(32, 64, 128),
         "window": Choice(3, 5, 8),
         "lr": LogUniform(5e-4, 1e-2),
         "loss": Choice("bce", "ce"),
         "dropout": Uniform(0.2, 0.6),
-        "weight_decay": Choice(0.0, 1e-6, 1e-4),
+        "weight_decay": Choice(1e-6, 1e-4, 3e-4),
     }
     skips_padding = "anywhere"
     output_table = "output_embedding"

@@ -1,8 +1,8 @@
 """GRU4Rec and GRU4Rec+: recurrent networks for session-based recommendation.
 
-A gated recurrent unit (GRU) reads a session item by item, and its state predicts the next item. Training runs many
-sessions in parallel, one step of each per batch. With x the input vector of the current item, h the state after the
-items before it (zero where a session begins), and W_o and b_o the output embeddings and biases of items:
+A gated recurrent unit (GRU) reads a session item by item, and its state predicts the next item. With x the input vector
+of the current item, h the state after the items before it (zero where a session begins), and W_o and b_o the output
+embeddings and biases of items:
 
     r = sigma(W_r x + b_r + U_r h + c_r)
     z = sigma(W_z x + b_z + U_z h + c_z)
@@ -10,10 +10,11 @@ items before it (zero where a session begins), and W_o and b_o the output embedd
     h <- (1 - z) * n + z * h
     score of item j = act(h . W_o[j] + b_o[j])
 
-A batch holds one step of each of `batch_size` sessions (see `SessionParallel`). The targets of the other sessions are
-negatives of each target, together with `num_negatives` items sampled by popularity for the whole batch (GRU4Rec+). The
-gradient goes back through that one step; the state before it is a constant. `bptt="full"` instead trains on
-subsequences of `window` items with back-propagation through all of them, and with the sampled negatives alone.
+With `bptt="one"`, as in the papers, a batch holds one step of each of `batch_size` sessions (see `SessionParallel`).
+The targets of the other sessions are negatives of each target, together with `num_negatives` items sampled by
+popularity for the whole batch (GRU4Rec+). The gradient goes back through that one step; the state before it is a
+constant. `bptt="full"`, the default, instead trains on subsequences of `window` items with back-propagation through all
+of them, and with the sampled negatives alone.
 
 Sources: Hidasi, Karatzoglou, Baltrunas and Tikk, "Session-based recommendations with recurrent neural networks", ICLR
 2016. Hidasi and Karatzoglou, "Recurrent neural networks with top-k gains for session-based recommendations", CIKM 2018.
@@ -86,8 +87,8 @@ class GRU4RecConfig(RecurrentConfig):
     renamed: ClassVar[dict[str, str]] = {"reads": "input_embedding"}
     renamed_values: ClassVar[dict[str, dict[str, str]]] = {"input_embedding": {"own": "separate"}}
     min_num_negatives: ClassVar[int] = 0
-    loss: Loss = "top1"
-    num_negatives: int = 0
+    loss: Loss = "sampled-ce"
+    num_negatives: int = 1024
     negative_sampling: Literal["per_target", "shared"] = "shared"
     input_embedding: InputEmbedding = Field(
         "one-hot",
@@ -105,19 +106,19 @@ class GRU4RecConfig(RecurrentConfig):
     )
     item_bias: bool = Field(True, description="Whether items have a bias.")
     bptt: Literal["one", "full"] = Field(
-        "one",
+        "full",
         description="Back-propagation through time: through one step, or through the full subsequence of window items.",
     )
     window: int | None = Field(
-        None, description="Number of most recent items that are read; none reads the whole history. bptt=full needs it."
+        50, description="Number of most recent items that are read; none reads the whole history. bptt=full needs it."
     )
-    optimizer: Literal["adagrad", "adam"] = Field("adagrad", description="Optimiser; the papers use Adagrad.")
+    optimizer: Literal["adagrad", "adam"] = Field("adam", description="Optimiser; the papers use Adagrad.")
     momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of Adagrad.")
     batch_size: int = Field(
         50, description="Number of sessions that are trained in parallel; with bptt=full, of subsequences in one step."
     )
-    lr: float = 0.05
-    epochs: int = 10
+    lr: float = 3e-3
+    epochs: int = 20
 
     def check(self) -> None:
         super().check()
@@ -136,18 +137,19 @@ class GRU4RecConfig(RecurrentConfig):
         )
 
 
+_SESSION_PARALLEL: dict[str, Any] = {"bptt": "one", "window": None, "optimizer": "adagrad", "epochs": 10}
+
+
 class GRU4Rec(RecurrentModel):
-    """A gated recurrent unit over sessions, trained session-parallel."""
+    """A gated recurrent unit over sessions."""
 
     name = "gru4rec"
     Config = GRU4RecConfig
     config: GRU4RecConfig
-    presets: ClassVar = {"paper": {"lr": 0.01, "hidden_dropout": 0.5}}
-    # bptt=full: an epoch takes a fraction of the time, and long histories are learnt better
+    presets: ClassVar = {
+        "paper": {**_SESSION_PARALLEL, "loss": "top1", "num_negatives": 0, "lr": 0.01, "hidden_dropout": 0.5}
+    }
     space: ClassVar[Space] = {
-        "bptt": Choice("full"),
-        "optimizer": Choice("adam"),
-        "window": Choice(50),
         "embedding_dim": Choice(64, 128),
         "batch_size": Choice(64, 128),
         "lr": LogUniform(1e-3, 1e-2),
@@ -156,7 +158,6 @@ class GRU4Rec(RecurrentModel):
         "num_negatives": Choice(512, 1024, 2048),
         "sample_alpha": Uniform(0.0, 1.0),
         "input_embedding": Choice("separate", "tied"),
-        "activation": Choice("linear", "tanh"),
     }
     session_state: Tensor
     output_table = "output_embedding"
@@ -352,8 +353,9 @@ class GRU4RecPlus(GRU4Rec):
     training_cost = "high"
     Config = GRU4RecPlusConfig
     presets: ClassVar = {
-        "paper": {},
+        "paper": {**_SESSION_PARALLEL, "lr": 0.05},
         "author": {
+            **_SESSION_PARALLEL,
             "batch_size": 32,
             "lr": 0.2,
             "momentum": 0.1,
@@ -363,7 +365,7 @@ class GRU4RecPlus(GRU4Rec):
         },
     }
     space: ClassVar[Space] = {
-        **{key: domain for key, domain in GRU4Rec.space.items() if key not in ("input_embedding", "activation")},
+        **{key: domain for key, domain in GRU4Rec.space.items() if key != "input_embedding"},
         "bpreg": Uniform(0.0, 2.0),
     }
 

@@ -15,6 +15,9 @@ Every term of (5) ends in q_j, so the score is a dot product with the query u + 
 
 Source: Ma, Kang and Liu, "Hierarchical gating networks for sequential recommendation", KDD 2019.
 
+The default settings were chosen on validation: every prefix of a history has one target, and the loss is cross-entropy
+over all items, and pooling is that of the authors' program. The preset `paper` has the settings of the paper.
+
 `window_encoder` replaces s as in the paper's Table 4, together with `item_item_product=false`: by nothing (row 1), the
 last state of a GRU (row 6), or Caser's convolutions (row 7).
 
@@ -38,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -51,7 +54,7 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, RankingConfig, RankingModel
+from segue.models.base.ranking import RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.compiled.loop import overrides
 from segue.nn.compiled.loops import gated_queries
@@ -75,30 +78,29 @@ class HGNConfig(RankingConfig):
         "group_dropout": "cnn_dropout",
         "item_item": "item_item_product",
     }
-    embedding_dim: int = 50
+    embedding_dim: int = 64
     window: int = Field(5, ge=1, description="Number |L| of most recent items that are read.")
-    num_targets: int = Field(3, ge=1, description="Number |T| of next items that are the targets of each window.")
+    num_targets: int = Field(1, ge=1, description="Number |T| of next items that are the targets of each window.")
     training_windows: Literal["full", "every"] = Field(
-        "full",
+        "every",
         description=(
             "Which windows are trained on: full ones, with window items and num_targets targets, or every prefix of a "
             "history, padded where it is shorter."
         ),
     )
     windows_per_row: int = Field(
-        1,
+        4,
         ge=1,
         description=(
             "Number of neighbouring windows in one batch row. More make an epoch faster, and it learns slightly less."
         ),
     )
-    loss: Loss = "bpr"
     window_encoder: Literal["gates", "gru", "cnn", "none"] = Field(
         "gates", description="How the window is encoded as s: by the gates, a GRU, Caser's convolutions (cnn), or not."
     )
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the filter outputs of window_encoder=cnn.")
     pooling: Literal["avg", "max", "gate_avg", "gate_max"] = Field(
-        "avg",
+        "gate_avg",
         description=(
             "Pooling of the gated items: avg, the mean (3); max, the maximum of each element (4); gate_avg, their sum "
             "divided by that of the instance gates, as in the authors' program and RecBole's average; or gate_max, the "
@@ -120,8 +122,8 @@ class HGNConfig(RankingConfig):
             "embeddings. The norms are not squared, so the parts of several processes do not add up to one."
         ),
     )
-    weight_decay: float = 1e-3
-    reduction: Literal["sum", "mean"] = "sum"
+    batch_size: int = 2048
+    lr: float = 3e-3
 
     def check(self) -> None:
         super().check()
@@ -132,10 +134,11 @@ class HGNConfig(RankingConfig):
         require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
         require(
             self.instance_gate or self.pooling not in ("gate_avg", "gate_max"),
-            f"pooling={self.pooling} depends on the instance gates: it needs instance_gate=true",
+            f"pooling={self.pooling} depends on the instance gates: it needs instance_gate=true, or pooling=avg",
         )
         require(
-            self.window_encoder == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
+            self.window_encoder == "gates"
+            or (self.feature_gate and self.instance_gate and self.pooling.endswith("avg")),
             f"window_encoder={self.window_encoder} has no gates: pooling, feature_gate and instance_gate must keep "
             "their defaults",
         )
@@ -146,6 +149,20 @@ class HGNConfig(RankingConfig):
         return self.window_encoder != "none" or self.item_item_product
 
 
+_PAPER: dict[str, Any] = {
+    "embedding_dim": 50,
+    "num_targets": 3,
+    "training_windows": "full",
+    "windows_per_row": 1,
+    "pooling": "avg",
+    "loss": "bpr",
+    "batch_size": 4096,
+    "lr": 1e-3,
+    "weight_decay": 1e-3,
+    "reduction": "sum",
+}
+
+
 class HGN(RankingModel):
     """A user embedding, gated items of the last window, and item-item products."""
 
@@ -154,8 +171,8 @@ class HGN(RankingModel):
     Config = HGNConfig
     config: HGNConfig
     presets: ClassVar = {
-        "paper": {},
-        "author": {"pooling": "gate_avg", "item_bias": True, "epochs": 200},
+        "paper": _PAPER,
+        "author": {**_PAPER, "pooling": "gate_avg", "item_bias": True, "epochs": 200},
         "recbole": {
             "embedding_dim": 64,
             "pooling": "gate_avg",
@@ -165,6 +182,7 @@ class HGN(RankingModel):
             "windows_per_row": 16,
             "loss": "ce",
             "batch_size": 2048,
+            "lr": 1e-3,
             "weight_decay": 0.0,
             "reduction": "mean",
             "epochs": 300,
@@ -176,7 +194,7 @@ class HGN(RankingModel):
         "window": Choice(3, 5, 8),
         "lr": LogUniform(5e-4, 1e-2),
         "loss": Choice("bpr", "ce"),
-        "weight_decay": Choice(0.0, 1e-3, 1e-2),
+        "weight_decay": Choice(0.0, 1e-7, 1e-6),
     }
     skips_padding = "anywhere"
     output_table = "output_embedding"

@@ -62,8 +62,9 @@ class NextItNetConfig(RankingConfig):
     kernel_size: int = Field(3, ge=1, description="Number of positions that each convolution combines.")
     tied: bool = Field(False, description="Whether input and output share the item embeddings.")
     item_bias: bool = Field(False, description="Whether items have a bias.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings and of each block.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Dropout rate of the input embeddings and of each block.")
     batch_size: int = 128
+    lr: float = 3e-3
 
     def check(self) -> None:
         super().check()
@@ -81,8 +82,8 @@ class NextItNet(CausalModel):
     Config = NextItNetConfig
     config: NextItNetConfig
     presets: ClassVar = {
-        "author": {"embedding_dim": 100, "num_repeats": 4, "item_bias": True},
-        "hgn": {"embedding_dim": 50, "batch_size": 32},
+        "author": {"embedding_dim": 100, "num_repeats": 4, "item_bias": True, "dropout": 0.0, "lr": 1e-3},
+        "hgn": {"embedding_dim": 50, "batch_size": 32, "dropout": 0.0, "lr": 1e-3},
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(32, 64, 128),

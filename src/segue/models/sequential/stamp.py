@@ -10,9 +10,9 @@ shared by input and output. With x_i the embedding of item i and x_t that of the
     h_s = tanh(W_s m_a + b_s),  h_t = tanh(W_t x_t + b_t)
     score of item i = sigma(sum over k of h_s,k h_t,k x_i,k)
 
-The loss is cross-entropy over all items of the softmax of these scores. Since each score lies between 0 and 1, no item
-can have more than e times the probability of another. `sigmoid_scores=false` leaves sigma out, as the authors' program
-does. Losses with negatives take scores without sigma; the ranking is the same.
+The paper's loss is cross-entropy over all items of the softmax of these scores. Since each score lies between 0 and 1,
+no item can have more than e times the probability of another. `sigmoid_scores=false`, the default, leaves sigma out, as
+the authors' program does. Losses with negatives take scores without sigma; the ranking is the same.
 
 Source: Liu, Zeng, Mokhosi and Zhang, "STAMP: Short-term attention/memory priority model for session-based
 recommendation", KDD 2018.
@@ -30,7 +30,7 @@ learning rate.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -55,16 +55,19 @@ class STAMPConfig(RankingConfig):
 
     renamed: ClassVar[dict[str, str]] = {"mean": "add_mean", "squash": "sigmoid_scores", "bias": "mlp_bias"}
     embedding_dim: int = 100
-    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
+    window: int = Field(20, ge=1, description="Number of most recent items that are read.")
     add_mean: bool = Field(False, description="Whether the session mean m_s is added to the attention summary m_a.")
     sigmoid_scores: bool = Field(
-        True, description="Whether cross-entropy over all items takes sigmoid(score) instead of the score."
+        False, description="Whether cross-entropy over all items takes sigmoid(score) instead of the score."
     )
     mlp_bias: bool = Field(True, description="Whether the hidden layers h_s and h_t have biases.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings.")
-    lr: float = 5e-3
-    batch_size: int = Field(128, description="Number of subsequences in one optimisation step.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout rate of the input embeddings.")
+    lr: float = 3e-3
+    batch_size: int = Field(32, description="Number of subsequences in one optimisation step.")
     epochs: int = 30
+
+
+_PAPER: dict[str, Any] = {"window": 50, "sigmoid_scores": True, "dropout": 0.0, "lr": 5e-3, "batch_size": 128}
 
 
 class STAMP(CausalModel):
@@ -74,17 +77,16 @@ class STAMP(CausalModel):
     Config = STAMPConfig
     config: STAMPConfig
     presets: ClassVar = {
-        "paper": {},
-        "author": {"add_mean": True, "sigmoid_scores": False, "mlp_bias": False, "lr": 3e-3},
-        "hcrnn": {"window": 100, "lr": 1e-3, "epochs": 200},
+        "paper": _PAPER,
+        "author": {**_PAPER, "add_mean": True, "sigmoid_scores": False, "mlp_bias": False, "lr": 3e-3},
+        "hcrnn": {**_PAPER, "window": 100, "lr": 1e-3, "epochs": 200},
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(50, 100, 150),
         "add_mean": Choice(False, True),
-        "sigmoid_scores": Choice(False),
         "dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(5e-4, 1e-2),
-        "batch_size": Choice(64, 128, 256),
+        "batch_size": Choice(16, 32, 64),
     }
     skips_padding = "inside"
 

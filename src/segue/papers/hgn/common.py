@@ -36,11 +36,22 @@ TRAINING_NOTE = (
 
 
 def gradient_experiment(
-    model: str, settings: Mapping[str, Any], *, eval_every: int = 10, patience: int = 3
+    model: str,
+    settings: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    eval_every: int = 10,
+    patience: int = 3,
 ) -> Experiment:
     """An experiment with a model trained by gradient descent, whose number of epochs is chosen on validation."""
     return Experiment(
-        model=model, protocol=PROTOCOL, settings=settings, eval_every=eval_every, patience=patience, refit=True
+        model=model,
+        preset=preset,
+        protocol=PROTOCOL,
+        settings=settings,
+        eval_every=eval_every,
+        patience=patience,
+        refit=True,
     )
 
 
@@ -53,7 +64,7 @@ def variant(name: str, settings: Mapping[str, Any], **figures: Any) -> Method:
     """HGN with changed settings, trained once. The paper has the same changes of its own settings."""
     return Method(
         name=name,
-        experiment=gradient_experiment("hgn", {**VARIANT_SETTINGS, **settings}),
+        experiment=gradient_experiment("hgn", {**VARIANT_SETTINGS, **settings}, preset="paper"),
         choose_epochs=False,
         printed={**HGN, **settings},
         **figures,

@@ -71,6 +71,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
                 "lr": 4e-3,
                 "epochs": 16,
             },
+            preset="paper",
             eval_every=4,
         ),
     ),
@@ -106,6 +107,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
                 "lr": 3e-3,
                 "epochs": 20,
             },
+            preset="author",
             eval_every=4,
         ),
     ),
@@ -120,7 +122,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
             patience=2,
         ),
     ),
-    "HGN": ((0.0426, 0.0233), gradient_experiment("hgn", HGN_SETTINGS)),
+    "HGN": ((0.0426, 0.0233), gradient_experiment("hgn", HGN_SETTINGS, preset="paper")),
 }
 # Recall@10 / NDCG@10 on validation after 3, 6, 9 and 12 epochs: .0663 / .0419, .0729 / .0457, .0742 / .0475,
 # .0763 / .0478
@@ -151,7 +153,10 @@ METHODS = (
         )
         for name, (published, experiment) in PAPER.items()
     ),
-    Method(name="HGN, softmax", experiment=gradient_experiment("hgn", HGN_SOFTMAX_SETTINGS, eval_every=4)),
+    Method(
+        name="HGN, softmax",
+        experiment=gradient_experiment("hgn", HGN_SOFTMAX_SETTINGS, preset="paper", eval_every=4),
+    ),
 )
 
 
