@@ -6,6 +6,7 @@ import sys
 
 from segue.serving import saved_model
 
+BASELINES = ["pop", "item-knn", "seq-knn", "ease", "vs-knn"]  # of a small log in which users never return
 TRAINED = "trained on 48 of 72 events, the newest at 2020-09-13 12:31:51"  # by leave-one-out on `events()`
 PYTHON = [sys.executable, "-m", "segue"]
 

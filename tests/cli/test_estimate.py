@@ -11,6 +11,8 @@ import pytest
 
 from segue.cli.options.reading import ReadingOptions
 
+from .logs import BASELINES
+
 SMALL = "--set embedding_dim=4 epochs=6 batch_size=64"
 
 
@@ -25,11 +27,7 @@ def test_a_run_is_estimated_with_its_options_and_nothing_is_saved(segue: Any, he
     assert parts["epoch"] == (6, 12)
     assert parts["fit on the whole log"] == (1, 6)  # of the kept model alone
     assert (parts["loading code"], parts["split, checks"]) == ((1, 1), (2, 2))
-    assert {name for name in parts if name.startswith("baseline")} == {
-        "baseline pop",
-        "baseline item-knn",
-        "baseline seq-knn",
-    }
+    assert {name for name in parts if name.startswith("baseline")} == {f"baseline {name}" for name in BASELINES}
     assert found["least"]["cpu_seconds"] <= found["most"]["cpu_seconds"]
     for text in ("epoch", "6–12", "total", "Peak memory", "Most of the time goes to", "--minutes 3"):
         assert text in out

@@ -11,7 +11,7 @@ import pytest
 from segue.evaluation.protocol import Protocol
 from segue.serving import saved_model
 
-from .logs import events
+from .logs import BASELINES, events
 
 ALL = "--min-history 20 --min-item-history 4 --histories rolling --auc-users 3 --auc-seed 1"
 
@@ -157,14 +157,12 @@ def test_the_table_says_how_many_targets_tie_and_the_range_over_orders_of_ties(s
     assert code == 0
     assert "In 100% of the instances the (first) target has the time of the row before it" in text
     assert "Over 4 random orders of the events of a user that have the same time" in text
-    assert "Trained again for each order: pop, item-knn, seq-knn. Not trained again: hgn;" in text
+    assert f"Trained again for each order: {', '.join(BASELINES)}. Not trained again: hgn;" in text
     facts = json.loads((here / "run.json").read_text())
     assert facts["tied"] == 1.0
     ranges = facts["tie_range"]
     assert ranges["orders"] == 4
-    assert [row["model"] for row in ranges["models"]] == [
-        m for m in ("pop", "item-knn", "seq-knn", "hgn") for _ in range(3)
-    ]
+    assert [row["model"] for row in ranges["models"]] == [m for m in (*BASELINES, "hgn") for _ in range(3)]
     assert all(0 <= row["lowest"] <= row["highest"] <= 1 for row in ranges["models"])
     assert ranges["trained_on_targets"]["pop"] is None
     assert 0 < ranges["trained_on_targets"]["hgn"] < 1
@@ -230,14 +228,14 @@ def test_where_users_return_their_own_popularity_is_a_baseline(segue, here):
     (here / "again.csv").write_text("".join(["user,item,time\n", *rows]))
     out = segue("run hgn again.csv --set embedding_dim=4 epochs=1 --json run.json")[1]
     assert "s-pop" in out
-    assert json.loads((here / "run.json").read_text())["baselines"] == ["pop", "item-knn", "seq-knn", "s-pop"]
+    assert json.loads((here / "run.json").read_text())["baselines"] == [*BASELINES, "s-pop"]
     assert protocol_of(segue, here, "--protocol leave-one-out", "again.csv") == protocol_of(
         segue, here, "", "again.csv"
     )
     assert "s-pop" not in segue("run pop events.csv")[1]
     assert "s-pop" not in segue("run pop again.csv --exclude-seen")[1]
     assert segue("run s-pop again.csv --json run.json")[0] == 0
-    assert json.loads((here / "run.json").read_text())["baselines"] == ["pop", "item-knn", "seq-knn"]
+    assert json.loads((here / "run.json").read_text())["baselines"] == BASELINES
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
     )
     out = done(segue(f"{SEARCH} --json found.json"))
     assert re.search(r"^Trial \d is the best of 3.*, with ndcg@10 .* on validation: lr=.*trial +ndcg@10 ", out, re.S)
-    assert re.search(r"^ pop .*\n.*\n item-knn .*\n.*\n seq-knn .*\n.*\n hgn ", out, re.MULTILINE)
+    assert re.search(r"^ pop .*\n.*\n item-knn .*\n.*\n seq-knn .*(\n.*)+\n hgn ", out, re.MULTILINE)
     found = json.loads((here / "found.json").read_text())
     trials = found["search"]["trials"]
     assert len(trials) == 3

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import torch
 
-from segue.data.log import Log
+from segue.data.log import Log, Vocab
 from segue.data.split_kinds import SPLITS
 from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
@@ -293,11 +293,19 @@ def test_a_gap_is_part_of_the_fingerprint_and_of_the_description() -> None:
 
 def test_session_popularity_is_a_baseline_where_users_return() -> None:
     again = make_log([[1, 2, 1, 3]], 3)
-    usual = ("pop", "item-knn", "seq-knn")
+    usual = ("pop", "item-knn", "seq-knn", "ease", "vs-knn")
     assert Protocol.guess(again).baselines(again) == (*usual, "s-pop")
     assert PROTOCOLS["leave-one-out"].baselines(again) == usual  # seen items are left out: it would be pop
     assert PROTOCOLS["recbole"].baselines(LOG) == usual
     assert "s-pop" not in PROTOCOLS["ratings"].baselines(again)
+
+
+def test_models_that_take_seconds_are_baselines_of_small_logs() -> None:
+    protocol = PROTOCOLS["leave-one-out"]
+    many_items = dataclasses.replace(LOG, items=Vocab(pl.Series(range(5_001))))
+    assert protocol.baselines(many_items) == ("pop", "item-knn", "seq-knn", "vs-knn")
+    many_events = make_log([[1, 2] * 50_001], 2)
+    assert protocol.baselines(many_events) == ("pop", "item-knn", "seq-knn", "ease")
 
 
 def test_targets_that_came_together_with_the_row_before_are_warned_about() -> None:

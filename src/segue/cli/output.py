@@ -51,8 +51,9 @@ class ExperimentOutputOptions(OutputOptions):
     """Where the result of one model is written, and what stands beside it.
 
     Attributes:
-        baselines: Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, the user's own
-            popularity (s-pop) where users return to items, or for ratings means and biases. They train in seconds.
+        baselines: Show simple baselines beside the model: popularity, item-KNN, sequential item-KNN; where they take
+            seconds, ease (up to 5,000 items) and vs-knn (up to 100,000 events); the user's own popularity (s-pop) where
+            users return to items; for ratings means and biases.
     """
 
     baselines: bool = True

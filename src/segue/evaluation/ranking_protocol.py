@@ -26,6 +26,8 @@ from segue.evaluation.task import Task
 if TYPE_CHECKING:
     from segue.models.base.model import Model
 
+# up to here, a baseline takes seconds: EASE inverts a matrix of the items, VS-KNN compares every query with sessions
+EASE_ITEMS, VS_KNN_EVENTS = 5_000, 100_000
 # settings of later versions: these values leave fingerprints unchanged
 LATER_SETTINGS = {
     **{"horizon": 1, "leak": "keep", "request_time": "unknown", "cold_items": 0.0, "cold_seed": 0},
@@ -199,8 +201,9 @@ class RankingProtocol(Protocol):
         return [f"{metric}@{k}" for k in cut_offs for metric in ("recall", "ndcg", "mrr")]
 
     def baselines(self, log: Log) -> tuple[str, ...]:
-        returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap") or 0))
-        return (*self.task.baselines, "s-pop") if returns else self.task.baselines
+        quick = {"ease": log.num_items <= EASE_ITEMS, "vs-knn": len(log) <= VS_KNN_EVENTS}
+        quick["s-pop"] = not self.exclude_seen and users_return(log, int(self.arguments.get("gap") or 0))
+        return (*self.task.baselines, *(name for name, is_shown in quick.items() if is_shown))
 
     def target_times(self, split: Split) -> TargetTimes | None:
         return target_times(split.log, self.instances(split, "test").row)
