@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 from segue.models.base.ranking import RankingModel
 from segue.models.registry import MODELS, find
+from segue.nn.compiled import loops
 from segue.serving.saved_model import load, save
 from segue.testing.subject import small_log
 
@@ -107,3 +109,16 @@ def test_ranking_and_loading_a_model_with_features(tmp_path):
     batch = Batch(torch.tensor([1]), torch.tensor([[3, 18, 5]]))  # a history may hold the cold item
     with torch.inference_mode():
         assert torch.equal(loaded.score(batch), model.score(batch))
+
+
+@pytest.mark.parametrize(("name", "loss", "sampling"), OTHER_LOSSES)
+def test_compiled_loops_do_not_pass_features_by(name, loss, sampling):
+    log, names = with_features(small_log()), ("target_loss", "gated_queries", "session_step")
+    weights = []
+    for way in ("always", "never"):
+        with ExitStack() as stack:
+            for each in names:
+                stack.enter_context(getattr(getattr(loops, each), way)())
+            weights.append(trained(name, log, loss, sampling, features=("kind",)).state_dict())
+    for key, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][key], msg=key)

@@ -269,7 +269,7 @@ class RankingModel(GradientModel, DotProductModel):
     def _compiled_loss(self) -> Callable[..., Tensor] | None:
         """The loss of targets and their own negatives as a compiled loop; None if there is none, or it cannot pay."""
         config = self.config
-        if config.temperature or config.loss not in ("bpr", "bce", "gbce"):
+        if config.temperature or self.features is not None or config.loss not in ("bpr", "bce", "gbce"):
             return None
         if overrides(self, RankingModel, "_loss", "_item_vectors_of"):
             return None
