@@ -171,7 +171,8 @@ def test_model_json_describes_the_model(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES | {"training.jsonl"}
     assert (folder / "training.jsonl").read_text() == training.read_text()
     about = json.loads((folder / "model.json").read_text())
-    assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9, "num_features": 0})
+    without = dict.fromkeys(("num_features", "categories_per_item", "values_per_item", "num_event_types"), 0)
+    assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9, **without})
     assert about["config"] == {**model.config.as_dict(), "reg_weight": [0.1, 0.2]}
     assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint, "events": len(LOG)}
     assert set(about["versions"]) == {"segue", "torch", "numpy"}
