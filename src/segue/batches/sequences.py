@@ -110,6 +110,7 @@ class CausalSequences:
         num_negatives: G, negatives drawn for each target; 0 for none.
         times: whether batches hold the times of events, and when the next item is wanted.
         types: whether batches hold the types of events.
+        shift: rows from an item to the target of its position: 1 for the next item, or 0 for the item itself.
     """
 
     window: int
@@ -118,6 +119,7 @@ class CausalSequences:
     num_negatives: int = 0
     times: bool = False
     types: bool = False
+    shift: Literal[0, 1] = 1
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One epoch in random order, `batch_size` subsequences per batch.
@@ -132,16 +134,17 @@ class CausalSequences:
             index = order[begin : begin + batch_size]
             index = index[np.argsort(length[index], kind="stable")]
             target_row = newest[index][:, None] + np.arange(1 - self.window, 1)  # (B, L)
+            next_row = newest[index] + 1 - self.shift  # after the newest item
             shape = (self.window, 1, self.num_negatives)
             negatives = sampler.draw(user[index], shape, rng) if sampler else _none(len(index), shape)
             yield SequenceBatch(
                 _ids(user[index]),
-                _items(log, user[index], newest[index], -self.window, 0),
+                _items(log, user[index], next_row, -self.window, 0),
                 _targets(log, user[index], newest[index], 1 - self.window, 1),
                 torch.from_numpy(target_row >= oldest[index][:, None]),
                 torch.from_numpy(negatives),
-                **(_times(log, user[index], newest[index], self.window) if self.times else {}),
-                **(_types(log, user[index], newest[index], self.window) if self.types else {}),
+                **(_times(log, user[index], next_row, self.window) if self.times else {}),
+                **(_types(log, user[index], next_row, self.window) if self.types else {}),
             )
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:

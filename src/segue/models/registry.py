@@ -78,6 +78,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "sasrec": "segue.models.sequential.sasrec:SASRec",
     "gsasrec": "segue.models.sequential.gsasrec:GSASRec",
     "esasrec": "segue.models.sequential.esasrec:ESASRec",
+    "bert4rec": "segue.models.sequential.bert4rec:BERT4Rec",
     "hstu": "segue.models.sequential.hstu:HSTU",
     "nextitnet": "segue.models.sequential.nextitnet:NextItNet",
     "caser": "segue.models.sequential.caser:Caser",

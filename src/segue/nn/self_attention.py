@@ -73,7 +73,7 @@ class SelfAttention(nn.Module):
         self.key_value = nn.Linear(dim, 2 * dim)
         self.output = nn.Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 #C P"]) -> Float[Tensor, "B C d"]:
+    def forward(self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 C P"]) -> Float[Tensor, "B C d"]:
         """The output at the last C positions, where the mask has a row for each of them."""
         num_queries = mask.shape[2]
         attended = multi_head_attention(

@@ -151,6 +151,14 @@ def test_initial_weights_are_those_of_glorot() -> None:
     assert not model.item_embedding[0].any()
 
 
+def test_events_of_unknown_type_have_no_type_vector() -> None:
+    config = ESASRec.configure({"embedding_dim": 8, "event_types": True})
+    model = ESASRec(config, Sizes(num_users=5, num_items=9, num_event_types=2))
+    assert model.type_embedding is not None
+    assert not model.type_embedding.weight[0].any()
+    assert model.type_embedding.weight[1:].all()
+
+
 def test_history_of_padding_alone_is_finite() -> None:
     model = build(num_blocks=2)
     history = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3]])

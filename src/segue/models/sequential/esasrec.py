@@ -42,6 +42,7 @@ from segue.nn.self_attention import SelfAttention
 class ESASRecConfig(CausalTransformerConfig):
     """Settings of eSASRec."""
 
+    lr: float = 4e-3
     ffn_factor: int = Field(
         4, ge=1, description="Hidden size of the feed-forward network, as a multiple of embedding_dim."
     )
@@ -64,6 +65,7 @@ class ESASRec(CausalTransformer):
             "coverage": "last",
             "window": 200,
             "dropout": 0.1,
+            "lr": 1e-3,
             "epochs": 100,
         },
     }
@@ -75,6 +77,8 @@ class ESASRec(CausalTransformer):
             if weight.ndim == 2:
                 nn.init.xavier_normal_(weight)
         zero_padding(self.item_embedding)
+        if self.type_embedding is not None:
+            zero_padding(self.type_embedding.weight)
         self.encode("item_embedding")
 
     def block(self) -> LiGRBlock:
