@@ -87,7 +87,9 @@ SETTINGS = {
         events(length=2),
     ),
     "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
-    "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
+    "unknown groups": Bad(
+        "run pop events.csv --by size", r"--by size: must be one of length, history, leak, popularity, step"
+    ),
     "chart without groups": Bad(
         "evaluate models/pop --data events.csv --picture p.svg",
         r"--picture p\.svg: shows the groups of --by; give --by too",

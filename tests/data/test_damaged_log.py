@@ -75,7 +75,11 @@ BROKEN = [
     ("log.json", rewrite(rows=None), r"log\.json: rows is missing; copy"),
     ("log.json", rewrite(rows=-1), r"log\.json: rows: must be greater than or equal to 0, not -1"),
     ("log.json", rewrite(users="2"), r"log\.json: users: must be a valid integer, not '2'"),
-    ("log.json", rewrite(columns=["item", "weight"]), r"log\.json: columns\.1: must be 'item', 'time', 'rating' or"),
+    (
+        "log.json",
+        rewrite(columns=["item", "weight"]),
+        r"log\.json: columns\.1: must be 'item', 'time', 'rating', 'part', 'event_type' or",
+    ),
     ("log.json", rewrite(steps=[{"rule": "x"}]), r"log\.json: steps\.0\.rows is missing"),
     ("log.json", rewrite(files=["item.npy"]), r"log\.json: files: must be an object"),
     ("log.json", rewrite(owner="me"), r"log\.json: owner is not a known key"),

@@ -121,6 +121,7 @@ def test_fingerprints_of_the_named_protocols_never_change() -> None:
         "hgn": "6b48d641b6e0493b",
         "leave-one-out": "0ac98e11867229de",
         "next-basket": "516d430a400985a5",
+        "last-session": "d6f7b092f4f19043",
         "recbole": "7a2b7aa2e32da434",
         "global-time": "7f3e49cc3f923f1c",
         "whole-users": "e87c5b7b7f626666",
@@ -354,7 +355,7 @@ def test_cut_offs_can_be_added() -> None:
         ({"horizon": 0}, "horizon=0: must be at least 1"),
         (
             {"horizon": 2},
-            "horizon=2: only for splits with an instance at every step (global-time, date, whole-users, newest-users,",
+            "horizon=2: only for splits with an instance at every step (last-session, global-time, date, whole-users,",
         ),
         ({"leak": "ignore"}, "leak='ignore': must be keep or drop"),
         ({"ks": (10, 5)}, "ks=(10, 5): must be rising whole numbers from 1"),

@@ -37,8 +37,12 @@ def without_rows_of(log: Log, items: Mask) -> Log:
         log: a log, or a view of it.
         items: (I + 1,) the items to leave out.
     """
-    user, item = log.events()
-    keep = ~items[item]
+    return keep_rows(log, ~items[log.column(log.item)])
+
+
+def keep_rows(log: Log, keep: Mask) -> Log:
+    """The log with some of its rows (len(log),); users and items keep their ids, and rows get new numbers."""
+    user, _ = log.events()
     start, stop = bounds(np.bincount(user[keep], minlength=log.num_users + 1))
     columns = {f.name: getattr(log, f.name) for f in fields(log) if f.name not in ("start", "stop")}
     kept: dict[str, Any] = {name: log.column(x)[keep] for name, x in columns.items() if isinstance(x, np.ndarray)}

@@ -139,6 +139,7 @@ class Log:
             within a user; or None.
         event_type: (R,) int8, the type of each event, such as a view or a purchase: 1 to the number of types; or None.
         event_types: the names of types 1 and on.
+        session: (R,) int32, the session of each event, counted from 1 for each user; or None.
         is_target: (R,) whether an event may be a target, see `segue.data.event_types`; None if all may.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
@@ -157,6 +158,7 @@ class Log:
     part: np.ndarray[Any, np.dtype[np.int8]] | None = None
     event_type: np.ndarray[Any, np.dtype[np.int8]] | None = None
     event_types: tuple[str, ...] = ()
+    session: Codes | None = None
     is_target: Mask | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
@@ -310,15 +312,16 @@ class Log:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times, ratings, split and types of the rows of this view."""
+        """16 hex digits of the content: names, order, times, ratings, split, types and sessions of the rows."""
         names = (vocab.text().encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        # a split and types came later: logs without them keep their digits
+        # a split, types and sessions came later: logs without them keep their digits
         parts = () if self.part is None else (self.column(self.part),)
         users = () if self.user_split is None else ("\n".join(map(str, self.user_split)).encode(),)
         types = () if self.event_type is None else ("\n".join(self.event_types).encode(), self.column(self.event_type))
-        return short_hash(chain(names, [self.lengths], values, parts, users, types))
+        sessions = () if self.session is None else (self.column(self.session),)
+        return short_hash(chain(names, [self.lengths], values, parts, users, types, sessions))
 
 
 def bounds(lengths: Ids) -> tuple[Ids, Ids]:

@@ -2,7 +2,7 @@
 
 item      ids of 1..I                     time      ascending within a user
 rating    finite                          part      0, 1 or 2, ascending within a user
-types     1 to the number of their names
+types     1 to the number of their names        sessions  ascending within a user
 names     text or whole numbers, none empty (null), none twice; one row of metadata for each
 """
 
@@ -56,6 +56,14 @@ def _problems(log: Log) -> Iterator[tuple[str, str]]:
             yield "part", f"has a part other than {', '.join(f'{n} ({name})' for n, name in enumerate(PARTS))}"
         elif _descends(part, last):
             yield "part", "has a part before that of the same user's row above"
+    yield from _type_and_session_problems(log, last)
+
+
+def _type_and_session_problems(log: Log, last: _Column) -> Iterator[tuple[str, str]]:
+    if log.session is not None and (
+        _outside(log.column(log.session), 1, 2**31) or _descends(log.column(log.session), last)
+    ):
+        yield "session", "has a session below 1, or one before that of the same user's row above"
     types = len(log.event_types)
     if len(set(log.event_types)) < types or (log.event_type is None) != (not types):
         yield "event_type", f"has {types} names of types, which must be distinct, and there only if events have types"

@@ -109,6 +109,14 @@ def _describe_next_basket(gap: int) -> str:
     )
 
 
+def _describe_last_session(gap: int) -> str:
+    return (
+        "Each user's last session is the test, the session before it the validation; sessions are those of the log "
+        f"or, if it has none, end after {gap:,} s without an event; every held-out row is a target, with all that its "
+        "user did before as the history; users with fewer than 3 sessions only train"
+    )
+
+
 def _describe_global_time(valid: float, test: float) -> str:
     return (
         f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
@@ -173,6 +181,13 @@ _KINDS = (
         next_row=True,
     ),
     SplitKind("next-basket", splits.next_basket, _describe_next_basket, {"gap": "a number of seconds"}, next_row=True),
+    SplitKind(
+        "last-session",
+        splits.last_session,
+        _describe_last_session,
+        {"gap": "a number of seconds"},
+        every_step=True,
+    ),
     SplitKind(
         "global-time",
         splits.global_time,

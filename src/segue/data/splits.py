@@ -18,6 +18,7 @@ from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.cold_items import without_rows_of
 from segue.data.event_types import target_rows
 from segue.data.log import Ids, Log, Mask, ranges
+from segue.data.sessions import session_starts
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
 from segue.errors import ConfigError, DataError
@@ -230,11 +231,30 @@ def next_basket(log: Log, gap: int = 0) -> Split:
     """
     if gap < 0:
         raise ConfigError(f"next basket: gap={gap} must be a number of seconds, at least 0")
-    starts = basket_starts(log, gap)
+    return Split(log, *_last_two(log, basket_starts(log, gap)), "rest")
+
+
+def _last_two(log: Log, starts: Ids) -> tuple[Ids, Ids]:
+    """(valid, test), each (U + 1,): the first row of the last basket but one, and of the last basket, of each user.
+
+    A user with fewer than 3 baskets has none; `starts` are the rows at which baskets begin.
+    """
     number = baskets_per_user(log, starts)
     end, several = np.cumsum(number), number >= 3
     last, before = (starts[np.maximum(end - n, 0)] if len(starts) else log.stop for n in (1, 2))
-    return Split(log, np.where(several, before, log.stop), np.where(several, last, log.stop), "rest")
+    return np.where(several, before, log.stop), np.where(several, last, log.stop)
+
+
+def last_session(log: Log, gap: int = 1800) -> Split:
+    """The last session of each user is the test part, the one before it the validation part.
+
+    Each of their rows is the target of one instance, whose history is all that the user did before. Sessions are those
+    that the log brings; without any, a session ends where the user does nothing for more than `gap` seconds. A user
+    with fewer than 3 sessions is used for training only.
+    """
+    if gap < 1:
+        raise ConfigError(f"last session: gap={gap} must be a number of seconds, at least 1")
+    return Split(log, *_last_two(log, session_starts(log, gap)), "each")
 
 
 def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:

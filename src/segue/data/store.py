@@ -5,8 +5,8 @@ ml-1m/
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
-  item.npy            (R,) int32; if the log has them, time.npy int64, rating.npy float32, part.npy int8 and
-                      event_type.npy int8
+  item.npy            (R,) int32; if the log has them, time.npy int64, rating.npy float32, part.npy int8,
+                      event_type.npy int8 and session.npy int32
 
 Nothing in the folder is believed. Whenever a log is opened, sizes are compared before memory is taken, and every value
 is checked (`log_checks`). The hashes are compared when it is opened on a machine for the first time (`verified`), after
@@ -37,7 +37,14 @@ _FORMAT = "segue log"
 VERSION = 2  # version 1 had no hashes
 REPAIR = "copy the whole folder again, or save the log again"
 _COLUMNS: Mapping[str, type[np.generic]] = {
-    **{"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8, "event_type": np.int8}
+    **{
+        "item": np.int32,
+        "time": np.int64,
+        "rating": np.float32,
+        "part": np.int8,
+        "event_type": np.int8,
+        "session": np.int32,
+    }
 }
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
 FILES = (
@@ -58,7 +65,7 @@ class _About(Stored):
     rows: Whole
     users: Count
     items: Count
-    columns: tuple[Literal["item", "time", "rating", "part", "event_type"], ...]
+    columns: tuple[Literal["item", "time", "rating", "part", "event_type", "session"], ...]
     event_types: tuple[str, ...] = ()
     tables: tuple[Literal["user_table", "item_table"], ...]
     steps: tuple[Step, ...]

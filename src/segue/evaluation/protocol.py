@@ -105,6 +105,11 @@ class Protocol(ABC):
         """What is known about the split."""
         return SPLITS[self.by]
 
+    @property
+    def basket_gap(self) -> int:
+        """The largest time between the events of a basket, in seconds; 0 for protocols without baskets."""
+        return int(self.arguments.get("gap") or 0) if self.by in ("next-basket", "newer") else 0
+
     def split(self, log: Log) -> Split:
         """Split a log."""
         return self.split_kind.make(log, **self.arguments)

@@ -3,6 +3,7 @@
 hgn            |------- train -------|-- valid --|------ test ------|    a set of targets per user
 leave-one-out  |--------------- train ---------------|-- valid --|-- test --|    one next item per user
 next-basket    the same with baskets, the events of one time             all items of the next basket, as a set
+last-session   all sessions of a user but two | valid | test       the next item at each event of a user's last session
 global-time    |--- train --- date --- valid --- date --- test ---|      the next item at each of the newest events
 whole-users    train on some users, test on others                       the next item at every step of a test user
 session        the same; the data set says which users (sessions) are test users
@@ -47,6 +48,8 @@ PROTOCOLS: dict[str, Protocol] = {
     "recbole": RankingProtocol(name="recbole", by="leave-last-out", exclude_seen=False, ks=(10,)),
     # shops: the lines of the next order, whichever of them comes first in the file
     "next-basket": RankingProtocol(name="next-basket", by="next-basket", exclude_seen=False),
+    # users who come back: their last visit, with all earlier ones known
+    "last-session": RankingProtocol(name="last-session", by="last-session", exclude_seen=False),
     "global-time": RankingProtocol(name="global-time", by="global-time", exclude_seen=False),
     "whole-users": RankingProtocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may occur again
@@ -86,7 +89,7 @@ def with_seen_rule_of_log(protocol: Protocol, log: Log) -> Protocol:
 
 
 def _by_returns(protocol: Protocol, log: Log) -> Protocol:
-    return with_seen_rule(protocol, exclude_seen=not users_return(log, int(protocol.arguments.get("gap", 0))))
+    return with_seen_rule(protocol, exclude_seen=not users_return(log, protocol.basket_gap))
 
 
 def with_seen_rule(protocol: Protocol, *, exclude_seen: bool) -> Protocol:

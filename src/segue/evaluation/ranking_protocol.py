@@ -202,7 +202,7 @@ class RankingProtocol(Protocol):
 
     def baselines(self, log: Log) -> tuple[str, ...]:
         quick = {"ease": log.num_items <= EASE_ITEMS, "vs-knn": len(log) <= VS_KNN_EVENTS}
-        quick["s-pop"] = not self.exclude_seen and users_return(log, int(self.arguments.get("gap") or 0))
+        quick["s-pop"] = not self.exclude_seen and users_return(log, self.basket_gap)
         return (*self.task.baselines, *(name for name, is_shown in quick.items() if is_shown))
 
     def target_times(self, split: Split) -> TargetTimes | None:
@@ -223,7 +223,7 @@ class RankingProtocol(Protocol):
     def _seen_warning(self, log: Log) -> str | None:
         """A sentence if seen items are ranked, although users do not return to them and the name does not say so."""
         stated = self.exclude_seen or self.horizon > 1 or self.name.endswith("repeats allowed")
-        if stated or users_return(log, int(self.arguments.get("gap") or 0)):
+        if stated or users_return(log, self.basket_gap):
             return None
         return (
             f"users of this log do not return to items, and {self.name} ranks what they have had before; "

@@ -57,6 +57,8 @@ def reordered(log: Log, seed: int) -> tuple[Log, Ids]:
     group = np.cumsum(new[rows])
     source = np.arange(len(log.item))
     source[rows] = rows[np.lexsort((np.random.default_rng(seed).random(len(rows)), group))]
+    if log.session is not None:
+        new[1:] |= np.diff(log.session) != 0
     columns = {name: getattr(log, name) for name in ("rating", "event_type", "is_target")}
     moved = {name: values[source] for name, values in columns.items() if values is not None}
     return replace(log, item=log.item[source], **moved), source

@@ -2,7 +2,7 @@
 
 users.parquet      names and metadata of users 1..U
 items.parquet      names and metadata of items 1..I
-history.parquet    user, item, and time, rating, part and event_type if the log has them; one row per event
+history.parquet    user, item, and time, rating, part, session and event_type if there are any; one row per event
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "time": pl.Int64(),
     "rating": pl.Float32(),
     "part": pl.Int8(),
+    "session": pl.Int32(),
 }
 TYPES = "event_type"  # a column of names, in the order of their ids
 
@@ -45,7 +46,7 @@ def write_stored_log(log: Log, folder: Path) -> None:
 def _history(log: Log) -> pl.DataFrame:
     """One row per event, user by user: user, item, and further columns that the log has."""
     user, item = log.events()
-    optional = {"time": log.time, "rating": log.rating, "part": log.part}
+    optional = {"time": log.time, "rating": log.rating, "part": log.part, "session": log.session}
     columns = {name: log.column(values) for name, values in optional.items() if values is not None}
     history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
     if log.event_type is None:

@@ -112,17 +112,18 @@ class ProtocolOptions(EvaluationOptions):
     """How the log is split and which items are ranked.
 
     Attributes:
-        protocol: Evaluation protocol: leave-one-out, next-basket, recbole, hgn, global-time, whole-users, session,
-            given, last-day or ratings. The default is session or given if the log comes with a split, otherwise
-            leave-one-out. By default, leave-one-out, next-basket and given rank what a user has already had only if
-            users of the log often return to items; hgn never ranks it; the other protocols of ranking always do.
+        protocol: Evaluation protocol: leave-one-out, next-basket, last-session, recbole, hgn, global-time, whole-users,
+            session, given, last-day or ratings. The default is session or given if the log comes with a split,
+            otherwise leave-one-out. By default, leave-one-out, next-basket and given rank what a user has already had
+            only if users of the log often return to items; hgn never ranks it; the others that rank always do.
         valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a
             number of rows (leave-one-out) or of days (last-day).
         test: Size of the test part, likewise.
         date: Start of the test, for global-time and ratings: 2024-01-31, 2024-01-31T10:00 or a number in the unit of
             the log's times.
-        gap: Protocol next-basket only: events of a user with at most this number of seconds from each to the next are
-            one basket. The default is 0: events at the same time.
+        gap: Protocols next-basket and last-session: events of a user with at most this number of seconds from each to
+            the next are one basket, or one session if the log has no sessions. The default is 0 (events at the same
+            time) for baskets, and 1,800 for sessions.
         horizon: Number of next items that are the targets of each step. With 5, recall@20,5 is the share of the next 5
             items that are among the first 20. More than 1 needs a protocol that evaluates every step, such as session.
         sample_users: Validate on this number of randomly drawn users, if there are more: for logs with so many users

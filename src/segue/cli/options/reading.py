@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from segue.data.log import Log
 
 # options whose argument of `load_log` has another name
-ARGUMENTS = {f"{role}_col": role for role in ("user", "item", "time", "rating", "split", "event")}
+ARGUMENTS = {f"{role}_col": role for role in ("user", "item", "time", "rating", "split", "event", "session")}
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -38,6 +38,7 @@ class ReadingOptions:
         event_col: Column that says of what type an event is, such as a view or a purchase.
         events: Types of events that are read, such as --events view cart buy. Without --event-col, the column is the
             one whose name says that it holds types, such as event_type or action. By default, all rows are read.
+        session_col: Column that says in which session of the user an event was; see --protocol last-session.
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
@@ -64,6 +65,7 @@ class ReadingOptions:
     split_col: str | None = None
     event_col: str | None = None
     events: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
+    session_col: str | None = None
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False

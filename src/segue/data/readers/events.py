@@ -24,10 +24,12 @@ from segue.data.readers.time_column import clock_warnings, find_time_column
 from segue.data.readers.times import Times, as_order, as_times
 from segue.data.readers.type_column import TypeColumn, Types
 from segue.data.readers.values import as_ratings, is_empty
+from segue.data.sessions import number_sessions
 from segue.errors import DataError
 
 _COLUMN_KINDS: Mapping[str, ColumnKind] = {
-    **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any", "event": "text"}
+    **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any", "event": "text"},
+    "session": "name",
 }
 
 
@@ -151,6 +153,7 @@ def read_events(
     rating = events.ratings(guessed=named["rating"] is None)
     parts = events.parts(guessed=named["split"] is None)
     event_type, event_types = events.types(types)
+    session = events.names("session")[1] if "session" in columns else None
     order = events.order(user, users, ticks, parts)
     if rating is None:
         columns.pop("rating", None)
@@ -165,6 +168,7 @@ def read_events(
         part=None if parts is None else parts[order],
         event_type=None if event_type is None else event_type[order],
         event_types=event_types,
+        session=None if session is None else number_sessions(user[order], session[order]),
         name=name,
         steps=(Step(read.rule, *sizes), replace(read, rule=_emptied(empty))) if empty else (read,),
         warnings=(*loading, *unread, *events.warnings),

@@ -39,6 +39,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     split: str | None = None,
     event: str | None = None,
     events: Sequence[str] | None = None,
+    session: str | None = None,
     time_format: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
@@ -69,6 +70,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
             all rows are events of one type.
         events: the types of events that are read; by default all of them. Without `event`, the column is the one whose
             name says that it holds types, such as `event_type` or `action`.
+        session: the column that says in which session of the user an event was. A session ends where another value
+            begins.
         time_format: the strftime pattern of times in text, such as "%d/%m/%Y %H:%M"; by default it is recognised.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
@@ -90,13 +93,13 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """
     if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
-    roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split, "session": session or ""}
     named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
     if is_log(source):
         given: dict[str, Any] = {
             name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
         }
-        given |= {"where": where or None, "event": event, "events": events}
+        given |= {"where": where or None, "event": event, "events": events, "session": session}
         given |= {"time_format": time_format, "drop_empty": drop_empty or None}
         if without := [name for name, value in given.items() if value is not None]:
             raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
