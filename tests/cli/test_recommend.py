@@ -249,3 +249,22 @@ def test_a_name_with_commas_is_not_taken_apart(segue, signs, monkeypatch, histor
 )
 def test_a_condition_that_no_item_satisfies(segue, signs, monkeypatch, condition, message):
     check(Bad(f"recommend models/signs --user u1 --where {condition}", message), signs, segue, monkeypatch)
+
+
+def test_the_time_of_the_request_is_read_by_models_that_read_it(segue, here):
+    train = "run hstu events.csv --no-baselines --set embedding_dim=4 epochs=2 window=5 time=request"
+    assert segue(f"{train} --request-time known")[0] == 0
+    lists = []
+    for at in ("", "--at 1600000700", "--at 2020-09-13T12:38:20", "--at 2031-01-01"):
+        assert segue(f"recommend models/hstu --user u3 {at} --json at.json")[0] == 0
+        lists.append([one["score"] for one in json.loads((here / "at.json").read_text())["recommended"]])
+    assert lists[1] == lists[2], "the same moment as a number and as a date"
+    assert lists[1] != lists[3], "years later, other scores"
+    for command, message in (
+        ("recommend models/pop --user u3 --at 2031-01-01", "pop does not read when items are requested; leave it out"),
+        ("recommend models/hstu --user u3 --at soon", "--at soon: not a date"),
+        ("recommend models/hstu --all --at 2031-01-01 --out all.csv", "--at 2031-01-01: is for one answer"),
+    ):
+        code, _, err = segue(command)
+        assert code == 2
+        assert message in " ".join(err.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,11 +12,15 @@ from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.candidates import CANDIDATE_DEFAULTS, CandidateOptions
 from segue.cli.options.history import HistoryOptions, read_history
+from segue.cli.options.split_arguments import date_in
 from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.recommendations_file import write_recommendations
 from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.serving.saved_model import SavedModel
 
 
 @Parameter(name="*")
@@ -60,6 +64,7 @@ def recommend(
     who: WhoOptions = WHO_DEFAULTS,
     k: Annotated[int, Parameter(name="-k")] = 10,
     candidates: CandidateOptions = CANDIDATE_DEFAULTS,
+    at: Annotated[str | None, Parameter(show_default=False)] = None,
     model_class: ModelClasses = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT_GROUP)] = None,
     json: JsonFile = None,
@@ -69,6 +74,8 @@ def recommend(
     Args:
         model: Folder of a saved model.
         k: Number of items.
+        at: When the items are requested, for models that read it: 2024-01-31, 2024-01-31T10:00 or a number in the unit
+            of the log's times. The default is the time of the newest event of the log.
         out: File for the recommendations to many users: .parquet, .csv or .jsonl.
     """
     from segue.serving.name_files import read_names
@@ -86,6 +93,7 @@ def recommend(
     from segue.serving.recommend import recommend as recommend_items
 
     log, strict = saved.log, who.strict
+    time = None if at is None else _request_time(at, saved, out)
     items = candidates.filter(log, strict=strict)
     if out is not None:
         users = None if who.users is None else read_names(who.users, "user", log.users)
@@ -101,6 +109,7 @@ def recommend(
         log,
         user=who.user,
         history=history,
+        time=time,
         k=k,
         exclude_seen=candidates.exclude_seen,
         items=items,
@@ -109,3 +118,16 @@ def recommend(
     last_seen = last_titles(log, make_query(log, who.user, history))
     show(*recommendation_tables(recommended, last_seen, who.user))
     write_json_output(json, {"model": str(model), "user": who.user, "last_seen": last_seen, **as_json(recommended)})
+
+
+def _request_time(at: str, saved: SavedModel, out: Path | None) -> int:
+    """The time of --at in the unit of the log.
+
+    Raises:
+        ConfigError: the model does not read it, many users are asked for, or it is no date.
+    """
+    if not saved.model.reads_request_time:
+        raise ConfigError(f"--at {at}: {saved.model.name} does not read when items are requested; leave it out")
+    if out is not None:
+        raise ConfigError(f"--at {at}: is for one answer; many users are asked for at the newest event of the log")
+    return date_in(at, saved.log, "--at")

@@ -59,7 +59,7 @@ def _protocols_with(name: str) -> list[str]:
     return [protocol.name for protocol in PROTOCOLS.values() if name in protocol.split_kind.options]
 
 
-def date_in(text: str, log: Log | None) -> int:
+def date_in(text: str, log: Log | None, option: str = "--date") -> int:
     """A date in the unit of the times of a log: a whole number as it is, ISO text as a moment in UTC.
 
     Raises:
@@ -75,7 +75,7 @@ def date_in(text: str, log: Log | None) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
-            f"--date {text}: not a date; give 2024-01-31, 2024-01-31T10:00, or a whole number in the unit of the "
+            f"{option} {text}: not a date; give 2024-01-31, 2024-01-31T10:00, or a whole number in the unit of the "
             "log's times"
         ) from error
     if log is None or log.time is None:
@@ -86,5 +86,6 @@ def date_in(text: str, log: Log | None) -> int:
     except DataError as error:
         first, last = int(log.time.min()), int(log.time.max())
         raise ConfigError(
-            f"--date {text}: {log.name} has times from {first:,} to {last:,}, which are no dates; give a number between"
+            f"{option} {text}: {log.name} has times from {first:,} to {last:,}, which are no dates; give a number "
+            "between"
         ) from error
