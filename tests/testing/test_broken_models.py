@@ -265,7 +265,7 @@ class LossNeedsThreeEvents(HGN):
     """Its loss needs a third event."""
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        return super().forward(batch) / ((batch.history > 0).sum(1).min() - 1)
+        return super().forward(batch) / (batch.target_mask.sum(1).min() - 1)
 
 
 @breaks("finite_on_shortest_history", 10)
