@@ -32,6 +32,13 @@ WORDS = {
     "no such device": Bad(
         "reproduce hgn-table5 --device gpu", r"--device gpu: cannot be used here \(.*take --device cpu"
     ),
+    "methods of a table that compares them": Bad(
+        "reproduce hgn-table3 --methods HGN", r"hgn-table3 compares its methods with each other.*-paper take it"
+    ),
+    "unknown method of a table": Bad(
+        "reproduce hgn-table3-paper --methods HNG", r"unknown method 'HNG', did you mean 'HGN'\?; known: POP, .*, HGN"
+    ),
+    "methods without a table": Bad("reproduce --methods HGN", r"--methods needs the name of a table"),
     "options without a table": Bad(
         "reproduce --fresh", r"--fresh needs the name of a table; `segue reproduce` .*lists"
     ),
