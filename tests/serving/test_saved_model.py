@@ -303,7 +303,7 @@ def rewrite_facts(folder: Path, **facts: Any) -> None:
     [
         ({"format": 1}, "format 1, but this segue reads format 2; install the segue that saved it"),
         ({"format": 3}, "format 3, but this segue reads format 2; install the segue that saved it"),
-        ({"model": "bert4rec"}, "holds a model 'bert4rec' that this segue does not have"),
+        ({"model": "unheard-of"}, "holds a model 'unheard-of' that this segue does not have"),
         (
             {"config": {"embedding_dim": 4, "num_heads": 2}},
             "saved by another version of segue .*unknown setting 'num_heads'",
