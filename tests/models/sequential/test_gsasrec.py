@@ -41,8 +41,8 @@ def gbce(positive: float, negatives: list[float], t: float, rate: float) -> floa
 
 @pytest.mark.parametrize("t", [0.0, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("num_negatives", [1, 5, 11])
-def test_loss_of_the_paper(t: float, num_negatives: int) -> None:
-    model = build(gbce_t=t, num_negatives=num_negatives)
+def test_loss_of_the_paper_with_shared_negatives(t: float, num_negatives: int) -> None:
+    model = build(gbce_t=t, num_negatives=num_negatives, negative_sampling="shared")
     batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
     assert batch.shared_negatives is not None
     assert len(batch.shared_negatives) == num_negatives
@@ -55,8 +55,8 @@ def test_loss_of_the_paper(t: float, num_negatives: int) -> None:
     assert model(batch).item() == pytest.approx(expected, rel=1e-10)
 
 
-def test_loss_with_negatives_of_each_target() -> None:
-    model = build(negative_sampling="per_target", num_negatives=3)
+def test_loss_of_the_paper() -> None:
+    model = build(num_negatives=3)
     batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
     queries, expected = model.queries(batch).detach(), 0.0
     for row, position in batch.target_mask.nonzero().tolist():
@@ -67,7 +67,7 @@ def test_loss_with_negatives_of_each_target() -> None:
 
 
 def test_full_calibration_weighs_the_target_by_the_sampling_rate() -> None:
-    model = build(gbce_t=1.0, num_negatives=4)
+    model = build(gbce_t=1.0, num_negatives=4, negative_sampling="shared")
     batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
     loss_with_grad = model._loss_with_grad(batch)
     positive, negative = torch.zeros(1, dtype=torch.double), torch.zeros(1, 4, dtype=torch.double)

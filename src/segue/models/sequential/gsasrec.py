@@ -15,8 +15,8 @@ Source: Petrov and Macdonald, "gSASRec: reducing overconfidence in sequential re
 sampling", RecSys 2023.
 
 Differs from the authors' program (github.com/asash/gSASRec-pytorch) in:
-  * the negatives are drawn once for a batch and shared by its targets, where the program draws k for each target
-    (`negative_sampling=per_target` does that, from the items that the user has no event with);
+  * negatives are items that the user has no event with (`negative_sampling=shared` draws them once for a batch, from
+    all items: training then costs less, and learns more slowly);
   * there are at most as many negatives as the catalogue has other items, so that alpha is 1 at most;
   * the loss is not divided by k + 1, on which Adam does not depend;
   * input and output share the item embeddings, as in the paper; a later version of the program separates them;
@@ -26,7 +26,7 @@ Differs from the authors' program (github.com/asash/gSASRec-pytorch) in:
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
@@ -38,7 +38,6 @@ class GSASRecConfig(SASRecConfig):
 
     loss: Loss = "gbce"
     num_negatives: int = 256
-    negative_sampling: Literal["per_target", "shared"] = "shared"
     sample_alpha: float = 0.0
 
 
