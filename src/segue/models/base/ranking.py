@@ -8,8 +8,8 @@ queries is implemented here (`ranking_loss`), so that models can be compared und
     shared      (S,)            any but ce; usual for top1, bpr-max, sampled-ce all items, ~ count^sample_alpha
     none                        ce, which compares a target with all items      -
 
-With the setting `features`, item vectors are made of item embeddings and item features (`segue.nn.item_encoder`). An
-item without an event in training then is no negative: training learns nothing about it.
+With item features (`segue.models.base.encoded_items`), an item without an event in training is no negative: training
+learns nothing about it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -28,24 +28,22 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.config import Field
-from segue.data.item_features import feature_arrays
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
+from segue.models.base.encoded_items import EncodedItems, EncodedItemsConfig
+from segue.models.base.model import Sizes
 from segue.nn import losses
 from segue.nn.compiled.loop import overrides
 from segue.nn.compiled.loops import target_loss
 from segue.nn.embedding import embedding
-from segue.nn.item_encoder import FeatureTable, Fusion, ItemEncoder
 from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
 from segue.nn.sliding_windows import positions_to_windows
 from segue.nn.softmax_loss import all_items_cross_entropy
 
-OF_FEATURES = ("features", "feature_fusion", "id_dropout")
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
 
 
-class RankingConfig(GradientModelConfig):
+class RankingConfig(EncodedItemsConfig):
     """Settings of models that are trained to rank."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -86,34 +84,9 @@ class RankingConfig(GradientModelConfig):
     temperature: float = Field(
         0.0, ge=0, description="Scores are cosine similarities divided by this temperature; 0 for plain dot products."
     )
-    features: tuple[str, ...] | None = Field(
-        None,
-        description=(
-            "Columns of the item metadata that item vectors are made of, besides the embeddings of the items: "
-            "categories, numbers or vectors."
-        ),
-    )
-    feature_fusion: Fusion = Field(
-        "sum",
-        description=(
-            "How features become part of an item vector: added to the embedding (sum), or concatenated with it and "
-            "multiplied by a matrix (concat)."
-        ),
-    )
-    id_dropout: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Rate at which the embedding of an item is left out in training, for features to stand alone.",
-    )
 
     def check(self) -> None:
         super().check()
-        given = self.features or ()
-        require(len(set(given)) == len(given), f"features={','.join(given)}: names a column twice")
-        for name in ("feature_fusion", "id_dropout"):
-            value, default = getattr(self, name), type(self).model_fields[name].default
-            require(bool(given) or value == default, f"{name}={value}: needs features")
         require(
             self.num_negatives >= self.min_num_negatives,
             f"num_negatives={self.num_negatives}: must be at least {self.min_num_negatives}",
@@ -124,70 +97,18 @@ class RankingConfig(GradientModelConfig):
         """G, the number of negatives sampled for each target; 0 with shared negatives or without any."""
         return self.num_negatives if self.loss != "ce" and self.negative_sampling == "per_target" else 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; without features, settings of features are absent, as in files of earlier versions."""
-        values = super().as_dict()
-        return values if self.features else {key: value for key, value in values.items() if key not in OF_FEATURES}
 
-    def feature_sizes(self, log: Log) -> dict[str, int]:
-        return feature_arrays(log, self.features).sizes if self.features else {}
-
-
-class RankingModel(GradientModel, DotProductModel):
-    """Base class of models that are trained to rank: queries, item embeddings and the ranking loss.
-
-    A model whose item vectors may have features calls `encode` for each table of item embeddings when it is made, and
-    reads the table with `encoded`. Others refuse the setting `features`.
-
-    Class attributes:
-        output_table: the name of the embedding table whose vectors are multiplied by queries.
-    """
+class RankingModel(EncodedItems):
+    """Base class of models that are trained to rank: queries, item vectors and the ranking loss."""
 
     config: RankingConfig
-    output_table: ClassVar[str] = "item_embedding"
-    features: FeatureTable | None
 
     def __init__(self, config: RankingConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        of_features = sizes.num_features, sizes.categories_per_item, sizes.values_per_item
-        self.features = FeatureTable(sizes.num_items, *of_features) if config.features else None
-        self.encoders = nn.ModuleDict()
-
-    def encode(self, name: str) -> None:
-        """Let features be part of the vectors of the embedding table `name`, if the settings name any."""
-        if self.features is not None:
-            self.encoders[name] = ItemEncoder(
-                self.get_parameter(name),
-                num_categories=self.sizes.num_features,
-                num_values=self.sizes.values_per_item,
-                fusion=self.config.feature_fusion,
-                id_dropout=self.config.id_dropout,
-            )
-
-    def encoded(self, name: str, ids: Int[Tensor, "*n"] | None = None) -> Float[Tensor, "... d"]:
-        """The vectors that the embedding table `name` has for some items, or for items 0..I, with their features."""
-        table = self.get_parameter(name)
-        vectors = table if ids is None else embedding(table, ids)
-        return vectors if self.features is None else self.encoders[name](vectors, self.features.rows(ids))
-
-    def read_features(self, log: Log) -> None:
-        """Take the features of the items, and which of them have events, from the log that the model is trained on.
-
-        Raises:
-            ConfigError: the settings name features, and the model uses none.
-        """
-        if self.features is not None:
-            require(len(self.encoders) > 0, f"features: {self.name} does not use features of items; leave them out")
-            self.features.fill(feature_arrays(log, self.config.features or ()), log.counts())
 
     @abstractmethod
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query vectors of the batch, C for each row."""
-
-    @property
-    def item_embeddings(self) -> Float[Tensor, "I d"]:
-        """The vectors of items 0..I (I + 1 rows); row 0 is padding. By default those of `output_table`."""
-        return self.encoded(self.output_table)
 
     def with_shared_negatives(
         self, batches: Iterator[SequenceBatch], log: Log, rng: np.random.Generator
@@ -209,7 +130,7 @@ class RankingModel(GradientModel, DotProductModel):
 
     def ranking_loss(self, queries: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """The loss of the queries, summed over the targets of the batch."""
-        query, batch = self._scaled(queries), self._without_cold_negatives(batch)
+        query, batch = self._scaled(queries), self.without_cold_negatives(batch)
         if self.config.loss != "ce" and batch.shared_negatives is None:
             return self._per_target_loss(query, batch)
         target, query = batch.targets.flatten(), query.flatten(0, 1)  # (B C T,), (B C, d)
@@ -222,17 +143,6 @@ class RankingModel(GradientModel, DotProductModel):
         vectors = self._item_vectors_of(shared)  # (S, d)
         target_vectors = None if torch.equal(shared[: len(target)], target) else self._item_vectors_of(target)
         return sampled_loss(query, target_vectors, vectors, (target, shared), self._loss_with_grad(batch))
-
-    def _without_cold_negatives(self, batch: SequenceBatch) -> SequenceBatch:
-        """With features, the batch without negatives that have no event in training."""
-        if self.features is None:
-            return batch
-        trained, shared = self.features.trained, batch.shared_negatives
-        return replace(
-            batch,
-            negatives=batch.negatives * trained[batch.negatives],
-            shared_negatives=None if shared is None else shared[trained[shared]],
-        )
 
     def _all_items_loss(
         self, query: Float[Tensor, "n d"], vectors: Float[Tensor, "I d"], target: Int[Tensor, "n"]
