@@ -79,6 +79,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "sasrec": "segue.models.sequential.sasrec:SASRec",
     "gsasrec": "segue.models.sequential.gsasrec:GSASRec",
     "esasrec": "segue.models.sequential.esasrec:ESASRec",
+    "core": "segue.models.sequential.core:CORE",
     "bert4rec": "segue.models.sequential.bert4rec:BERT4Rec",
     "hstu": "segue.models.sequential.hstu:HSTU",
     "nextitnet": "segue.models.sequential.nextitnet:NextItNet",

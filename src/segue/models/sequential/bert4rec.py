@@ -49,9 +49,7 @@ from segue.models.base.transformer import TransformerConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
-from segue.nn.self_attention import SelfAttention
-
-_EPS = 1e-12
+from segue.nn.post_norm_block import EPS, PostNormBlock
 
 
 class BERT4RecConfig(TransformerConfig):
@@ -110,8 +108,11 @@ class BERT4Rec(RankingModel):
         self.item_embedding = nn.Parameter(torch.empty(sizes.num_items + 1, dim + config.item_bias))
         self.mask_embedding = nn.Parameter(torch.empty(dim))
         self.position_embedding = nn.Parameter(torch.empty(config.window + 1, dim))
-        self.input_norm, self.output_norm = nn.LayerNorm(dim, eps=_EPS), nn.LayerNorm(dim, eps=_EPS)
-        self.blocks = nn.ModuleList(BERTBlock(config) for _ in range(config.num_blocks))
+        self.input_norm, self.output_norm = nn.LayerNorm(dim, eps=EPS), nn.LayerNorm(dim, eps=EPS)
+        self.blocks = nn.ModuleList(
+            PostNormBlock(dim, num_heads=config.num_heads, ffn_dim=config.ffn_factor * dim, dropout_rate=config.dropout)
+            for _ in range(config.num_blocks)
+        )
         self.output = nn.Linear(dim, dim)
         for name, weight in self.named_parameters():
             if name.endswith("_embedding"):
@@ -180,23 +181,3 @@ def _with_mask(batch: Batch) -> tuple[Int[Tensor, "B P"], Int[Tensor, "B P"] | N
     types = None if batch.types is None else nn.functional.pad(batch.types, (0, 1))
     newest = torch.arange(history.shape[1], device=history.device) == history.shape[1] - 1
     return history, types, newest.expand(len(history), -1)
-
-
-class BERTBlock(nn.Module):
-    """Self-attention and a feed-forward network; each adds to its input, and the sum is normalised."""
-
-    def __init__(self, config: BERT4RecConfig) -> None:
-        super().__init__()
-        dim, self.dropout = config.embedding_dim, config.dropout
-        self.attention = SelfAttention(dim, config.num_heads, config.dropout)
-        self.attention_norm, self.ffn_norm = nn.LayerNorm(dim, eps=_EPS), nn.LayerNorm(dim, eps=_EPS)
-        self.ffn_in = nn.Linear(dim, config.ffn_factor * dim)
-        self.ffn_out = nn.Linear(config.ffn_factor * dim, dim)
-
-    def forward(self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "B 1 C P"]) -> Float[Tensor, "B C d"]:
-        """The output at the last C positions, where the mask has a row for each of them."""
-        attended = self.attention(x, mask)  # (B, C, d)
-        x = x[:, -mask.shape[2] :].contiguous()
-        a = self.attention_norm(x + dropout(attended, self.dropout, self.training))
-        output = self.ffn_out(nn.functional.gelu(self.ffn_in(a)))
-        return self.ffn_norm(a + dropout(output, self.dropout, self.training))
