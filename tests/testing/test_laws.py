@@ -21,9 +21,11 @@ def test_model_obeys_law(model: str, law: str) -> None:
 
 
 @pytest.mark.parametrize("law", testing.LAWS)
-@pytest.mark.parametrize("time", ["events", "request"])
-def test_a_model_that_reads_times_obeys_law(time: str, law: str) -> None:
-    testing.LAWS[law](testing.subject(MODELS["hstu"], time=time))
+@pytest.mark.parametrize(
+    ("model", "time"), [("hstu", "events"), ("hstu", "request"), ("esasrec", "request"), ("sasrec", "events")]
+)
+def test_a_model_that_reads_times_obeys_law(model: str, time: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS[model], time=time))
 
 
 @pytest.mark.parametrize("law", testing.LAWS)

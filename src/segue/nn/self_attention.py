@@ -14,7 +14,7 @@ from segue.nn.recorder import record
 def multi_head_attention(
     query: Float[Tensor, "B C d"],
     key_value: Float[Tensor, "B P k"],
-    mask: Float[Tensor, "#B 1 #C P"],
+    mask: Float[Tensor, "#B #h #C P"],
     *,
     num_heads: int,
     dropout_rate: float = 0.0,
@@ -30,7 +30,7 @@ def multi_head_attention(
     Args:
         query: the query of each of the last C positions.
         key_value: the key of each position, followed by its value (k = 2 d).
-        mask: added to the scores; -inf where a position is not seen.
+        mask: added to the scores of all heads, or of each; -inf where a position is not seen.
         num_heads: number of heads; it divides d.
         dropout_rate: the share of the weights that is dropped; 0 in evaluation.
     """
@@ -73,7 +73,7 @@ class SelfAttention(nn.Module):
         self.key_value = nn.Linear(dim, 2 * dim)
         self.output = nn.Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 C P"]) -> Float[Tensor, "B C d"]:
+    def forward(self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B #h C P"]) -> Float[Tensor, "B C d"]:
         """The output at the last C positions, where the mask has a row for each of them."""
         num_queries = mask.shape[2]
         attended = multi_head_attention(

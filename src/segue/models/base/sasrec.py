@@ -89,7 +89,7 @@ class SASRecBlock(nn.Module):
         self.ffn_out = nn.Linear(ffn_dim, dim)
 
     def forward(
-        self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 P P"], *, last_only: bool = False
+        self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B #h P P"], *, last_only: bool = False
     ) -> Float[Tensor, "B C d"]:
         """The output at every position (C = P), or with `last_only` at the newest position (C = 1)."""
         q = self.attention_norm(x[:, -1:] if last_only else x)  # (B, C, d)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
@@ -23,6 +23,7 @@ from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
+from segue.nn.relative_bias import RelativeTimeBias, time_buckets
 from segue.nn.self_attention import causal_mask
 
 
@@ -54,7 +55,19 @@ class TransformerConfig(RankingConfig):
         )
 
 
-class CausalTransformerConfig(TransformerConfig):
+class TimedConfig(TransformerConfig):
+    """Settings of transformers that may read times."""
+
+    time: Literal["none", "events", "request"] = Field(
+        "none",
+        description=(
+            "The times that the model reads: none; those of the events of the history (events); or also that of the "
+            "request (request), which needs a protocol that gives it."
+        ),
+    )
+
+
+class CausalTransformerConfig(TimedConfig):
     """Settings of transformers with causal self-attention."""
 
     renamed: ClassVar[dict[str, str]] = {"cover": "coverage"}
@@ -72,13 +85,19 @@ class CausalTransformerConfig(TransformerConfig):
         description="Dropout rate of the input embeddings, the attention weights and the feed-forward network.",
     )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; `time` is absent where it is none, as in files of earlier versions."""
+        values = super().as_dict()
+        return {key: value for key, value in values.items() if key != "time" or value != "none"}
+
 
 class CausalTransformer(CausalModel):
     """Base class of models in which blocks of causal self-attention read items and their positions.
 
     Positions are counted from the newest item, so padding changes nothing. With event_types, the vector of the type of
-    each event is added to that of its item. A subclass makes the blocks (`block`), and
-    sets `final_norm`, which is applied after the last of them.
+    each event is added to that of its item. With time, a learnt number for the bucket of the time between two moments
+    is added to the scores of all blocks (`segue.nn.relative_bias`), which the papers do not have. A subclass makes the
+    blocks (`block`), and sets `final_norm`, which is applied after the last of them.
 
     Attributes:
         input_scale: what the vectors of the items are multiplied by before those of the positions are added.
@@ -104,12 +123,21 @@ class CausalTransformer(CausalModel):
         self.encode("item_embedding")
         self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
+        self.time_bias = RelativeTimeBias(config.num_heads) if config.time != "none" else None
         self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
 
     @property
+    def reads_times(self) -> bool:
+        return self.config.time != "none"
+
+    @property
     def reads_event_types(self) -> bool:
         return self.config.event_types
+
+    @property
+    def reads_request_time(self) -> bool:
+        return self.config.time == "request"
 
     @abstractmethod
     def block(self) -> nn.Module:
@@ -138,7 +166,22 @@ class CausalTransformer(CausalModel):
             x = x + self.type_embedding(batch.types)
         x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
         mask = causal_mask(valid)
+        if self.time_bias is not None:
+            mask = mask + self.time_bias(moment_buckets(batch, of_request=self.reads_request_time))  # (B, h, P, P)
         for number, block in enumerate(self.blocks, 1):
             newest = last_only and number == len(self.blocks)  # the last block computes what is used alone
             x = block(x, mask, last_only=newest) * (valid[:, -1:] if newest else valid).unsqueeze(2)  # (B, C, d)
         return self.final_norm(x)
+
+
+def moment_buckets(batch: Batch, *, of_request: bool) -> Int[Tensor, "B P P"]:
+    """The bucket of the time between each event and the moment from which it is seen at each position.
+
+    That moment is the time of the event at the position or, with `of_request`, that of the next event, the one to be
+    predicted: when the item is requested.
+    """
+    assert batch.times is not None
+    if not of_request:
+        return time_buckets(batch.times, batch.times)
+    assert batch.time is not None
+    return time_buckets(torch.cat([batch.times[:, 1:], batch.time.unsqueeze(1)], 1), batch.times)

@@ -97,7 +97,7 @@ class LiGRBlock(nn.Module):
         self.feed_forward = SwiGLU(dim, config.ffn_factor * dim, config.dropout)
 
     def forward(
-        self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 P P"], *, last_only: bool = False
+        self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B #h P P"], *, last_only: bool = False
     ) -> Float[Tensor, "B C d"]:
         """The output at every position (C = P), or with `last_only` at the newest position (C = 1)."""
         attended = self.attention(self.attention_norm(x), mask[:, :, -1:] if last_only else mask)  # (B, C, d)

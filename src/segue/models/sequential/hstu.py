@@ -27,7 +27,7 @@ Differs from the authors' program for MovieLens (github.com/meta-recsys/generati
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -38,26 +38,19 @@ from segue.config import Field
 from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.base.transformer import TransformerConfig
+from segue.models.base.transformer import TimedConfig, moment_buckets
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
-from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias, time_buckets
+from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias
 
 EPS = 1e-6
 
 
-class HSTUConfig(TransformerConfig):
+class HSTUConfig(TimedConfig):
     """Settings of HSTU."""
 
-    time: Literal["none", "events", "request"] = Field(
-        "none",
-        description=(
-            "The times that the model reads: none; those of the events of the history (events); or also that of the "
-            "request (request), which needs a protocol that gives it."
-        ),
-    )
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout rate of the input embeddings and of what a block adds."
     )
@@ -131,19 +124,10 @@ class HSTU(CausalModel):
         x = dropout(x, self.config.dropout, self.training)
         x = x * valid.unsqueeze(2)
         allowed = valid.unsqueeze(1).expand(-1, history.shape[1], -1).tril()  # (B, P, P)
-        buckets = self._time_buckets(batch)
+        buckets = moment_buckets(batch, of_request=self.reads_request_time) if self.reads_times else None
         for block in self.blocks:
             x = block(x, allowed, buckets) * valid.unsqueeze(2)  # (B, P, d)
         return x[:, -batch.num_queries :]
-
-    def _time_buckets(self, batch: Batch) -> Int[Tensor, "B P P"] | None:
-        if not self.reads_times:
-            return None
-        assert batch.times is not None
-        if not self.reads_request_time:
-            return time_buckets(batch.times, batch.times)
-        assert batch.time is not None
-        return time_buckets(torch.cat([batch.times[:, 1:], batch.time.unsqueeze(1)], 1), batch.times)
 
 
 class HSTUBlock(nn.Module):
