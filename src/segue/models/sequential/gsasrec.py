@@ -39,6 +39,7 @@ class GSASRecConfig(SASRecConfig):
     loss: Loss = "gbce"
     num_negatives: int = 256
     sample_alpha: float = 0.0
+    batch_size: int = 16
 
 
 class GSASRec(SASRecNetwork):
@@ -48,7 +49,14 @@ class GSASRec(SASRecNetwork):
     Config = GSASRecConfig
     config: GSASRecConfig
     presets: ClassVar = {
-        "author": {"embedding_dim": 128, "window": 200, "coverage": "last", "dropout": 0.5, "epochs": 200},
+        "author": {
+            "embedding_dim": 128,
+            "window": 200,
+            "coverage": "last",
+            "batch_size": 128,
+            "dropout": 0.5,
+            "epochs": 200,
+        },
     }
 
     def __init__(self, config: GSASRecConfig, sizes: Sizes) -> None:
