@@ -72,6 +72,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "hm-lstm": "segue.models.sequential.hm_lstm.model:HMLSTM",
     "narm": "segue.models.sequential.narm:NARM",
     "stamp": "segue.models.sequential.stamp:STAMP",
+    "sr-gnn": "segue.models.sequential.srgnn:SRGNN",
     "fpmc": "segue.models.sequential.fpmc:FPMC",
     "hgn": "segue.models.sequential.hgn:HGN",
     "hcrnn": "segue.models.sequential.hcrnn.model:HCRNN",
