@@ -83,6 +83,21 @@ def test_a_postgresql_that_hangs_is_given_up(models, monkeypatch):
             assert client.get("/v1/recommend?user=u1").json()["events"] == 12 + 3
 
 
+def test_an_erasure_does_not_wait_without_limit_for_background_work(client, service, monkeypatch):
+    """What takes erased users out of models waits for the store, too, and only one of them works at a time."""
+    monkeypatch.setattr(deadline, "STORE_SECONDS", 0.3)
+    client.portal.call(service.erasures._lock.acquire)
+    answer = client.delete("/v1/users/u3")
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    client.portal.call(release, service.erasures._lock)
+    monkeypatch.setattr(deadline, "STORE_SECONDS", 30)
+    assert client.delete("/v1/users/u3").status_code == 200
+
+
+async def release(lock):
+    lock.release()
+
+
 def test_no_event_is_acknowledged_that_goes_into_a_deleted_file(client, service, tmp_path):
     assert statuses(client) == [201, 200, 200, 200]
     (tmp_path / "events.db").rename(tmp_path / "moved.db")

@@ -52,13 +52,21 @@ class Erasures:
 
         Returns:
             What was taken out of the store, and out of each model that is not in `failed`.
+
+        Raises:
+            DataError: the store does not answer in time.
         """
-        async with self._lock:  # or `follow` may take the user out of the models first, and it is not counted here
+        # or `follow` may take the user out of the models first, and it is not counted here; where the store hangs,
+        # `follow` has the lock, and waits
+        await in_time(self._lock.acquire(), CHANGE_ADVICE)
+        try:
             erased = await in_time(asyncio.to_thread(self.table.erase, user), CHANGE_ADVICE)
             names = dict.fromkeys(erased.names)
             for one in self._of_users():
                 one.forget(names)
             return erased, await self._erase(dict.fromkeys(self.models(), names))
+        finally:
+            self._lock.release()
 
     async def follow(self) -> None:
         """Take out users who were erased by other processes, or are in a model that was loaded meanwhile.
