@@ -173,7 +173,7 @@ def without_positions(name: str) -> Any:
         "item-knn": {"position_decay": 1.0},
         "seq-knn": {"position_decay": 1.0},
         "vs-knn": {"position_decay": 1.0, "distance_decay": 0.0, "backward_weight": 1.0},
-        "hgn": {"instance_gate": False, "window": 8},
+        "hgn": {"instance_gate": False, "pooling": "avg", "window": 8},
     }
     model = trained(name, **settings.get(name, {}))
     if name == "sasrec":

@@ -117,7 +117,8 @@ def test_narm_attention_and_scores(z: Arrays, attention: str, name: str, padding
 def stamp(z: Arrays, **settings: object) -> STAMP:
     """STAMP with the weights of the arrays; item i of the arrays has the id i + 1."""
     items, dim = z["emb"].shape
-    model = STAMP(STAMP.configure({"embedding_dim": dim, **settings}), Sizes(1, items)).double().eval()
+    config = STAMP.configure({"embedding_dim": dim, **settings}, preset="paper")
+    model = STAMP(config, Sizes(1, items)).double().eval()
     fill(model.item_embedding, np.zeros((1, dim)), z["emb"])
     for layer, name in ((model.attention_item, "W1"), (model.attention_last, "W2"), (model.attention_mean, "W3")):
         fill(layer.weight, z[f"stamp_{name}"])

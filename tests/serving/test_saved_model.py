@@ -101,7 +101,7 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in MODELS},
     "hgn-author": ("hgn", {"pooling": "gate_avg", "item_bias": True, "reg_weight": (0.001, 0.00001)}),
-    "hgn-bare": ("hgn", {"feature_gate": False, "instance_gate": False}),
+    "hgn-bare": ("hgn", {"feature_gate": False, "instance_gate": False, "pooling": "avg"}),
     "item-knn-all": ("item-knn", {"window": None, "num_neighbours": None}),
 }
 

@@ -137,7 +137,7 @@ class ChangedQueries(HGN):
     ],
 )
 def test_what_a_subclass_changes_is_not_compiled(kind: Any, expected: dict[str, int], calls: Calls) -> None:
-    model = build(kind)
+    model = build(kind, preset="paper")
     batch = next(model.batches(LOG, np.random.default_rng(0)))
     model(batch)
     assert calls.count == expected

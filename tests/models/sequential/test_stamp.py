@@ -22,7 +22,7 @@ LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
 def build(**settings: Any) -> STAMP:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        config = STAMP.configure({"embedding_dim": 4, "window": 6, "batch_size": 5, **settings})
+        config = STAMP.configure({"embedding_dim": 4, "window": 6, "batch_size": 5, **settings}, preset="paper")
         model = STAMP(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
         for weight in model.parameters():  # initial weights are too small for differences to show
             weight.data.mul_(20)
@@ -57,7 +57,8 @@ def test_presets_of_the_programs() -> None:
     author, hcrnn = STAMP.configure(preset="author"), STAMP.configure(preset="hcrnn")
     assert (author.add_mean, author.sigmoid_scores, author.mlp_bias, author.lr) == (True, False, False, 3e-3)
     assert (hcrnn.add_mean, hcrnn.sigmoid_scores, hcrnn.mlp_bias, hcrnn.lr) == (False, True, True, 1e-3)
-    assert STAMP.configure(preset="paper") == STAMP.configure()
+    paper = STAMP.configure(preset="paper")
+    assert (paper.add_mean, paper.sigmoid_scores, paper.mlp_bias, paper.dropout) == (False, True, True, 0.0)
     names = {name for name, _ in build(mlp_bias=False).named_parameters()}
     assert not {"session_mlp.bias", "last_mlp.bias"} & names
 

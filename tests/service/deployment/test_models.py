@@ -355,7 +355,7 @@ def check_swaps(folder, tmp_path, swaps, *, approximate=False):
         found = [(one["item"], one["score"]) for one in answer["items"]]
         wanted = expected[answer["fingerprint"]][answer["user"]]
         assert [item for item, _ in found] == [item for item, _ in wanted]
-        assert [score for _, score in found] == pytest.approx([score for _, score in wanted], rel=1e-5)
+        assert [score for _, score in found] == pytest.approx([score for _, score in wanted], rel=1e-5, abs=1e-6)
 
 
 def test_the_store_remembers_the_fingerprints_of_what_answers(served, tmp_path):
