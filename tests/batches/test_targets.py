@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue import testing
 from segue.batches.batch import SequenceBatch
 from segue.batches.sequences import CausalSequences, SlidingWindows, user_item_pairs
 from segue.batches.session_parallel import SessionParallel
 from segue.data import synthetic
 from segue.data.log import Log
+from segue.models.registry import MODELS
+from segue.training.loop import fit
 
 ITEMS = 8
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), min_size=2, max_size=9), min_size=1, max_size=6)
@@ -68,3 +71,12 @@ def test_types_stand_beside_their_items(kind: str, histories: list[list[int]], s
         assert batch.types is not None
         expected: Any = (batch.history > 0).long() + (batch.history > ITEMS // 2)
         assert batch.types.tolist() == expected.tolist()
+
+
+def test_a_batch_without_any_target_teaches_nothing() -> None:
+    log = typed([[1, 2, 3], [4, 5]], 0)
+    log = replace(log, is_target=np.isin(log.item, [3]))  # the second user has none
+    model = testing.subject(MODELS["sasrec"], batch_size=1, epochs=2).build(log)
+    losses = [epoch.loss for epoch in fit(model, log, seed=0).epochs]
+    assert np.isfinite(losses).all()
+    assert all(weight.isfinite().all() for weight in model.parameters())

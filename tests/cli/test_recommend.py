@@ -263,7 +263,7 @@ def test_the_time_of_the_request_is_read_by_models_that_read_it(segue, here):
     for command, message in (
         ("recommend models/pop --user u3 --at 2031-01-01", "pop does not read when items are requested; leave it out"),
         ("recommend models/hstu --user u3 --at soon", "--at soon: not a date"),
-        ("recommend models/hstu --all --at 2031-01-01 --out all.csv", "--at 2031-01-01: is for one answer"),
+        ("recommend models/hstu --all --at 2031-01-01 --out all.csv", "--at 2031-01-01: is for one user or history"),
     ):
         code, _, err = segue(command)
         assert code == 2

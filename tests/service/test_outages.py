@@ -72,6 +72,7 @@ def test_a_postgresql_that_hangs_is_given_up(models, monkeypatch):
                 ("PUT", "/v1/rules/none", {"kind": "exclude", "items": ["i1"]}),
                 ("POST", "/v1/sessions/s/join", {"user": "u1"}),
                 ("DELETE", "/v1/users/u3", None),
+                ("POST", "/v1/models/activate", {"model": "hgn"}),
             ]:
                 answer = client.request(method, path, json=body)
                 assert (answer.status_code, "retry-after" in answer.headers) == (503, True), path

@@ -18,6 +18,7 @@ from segue.cli.recommendations_file import write_recommendations
 from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.serving.saved_model import SavedModel
@@ -104,6 +105,8 @@ def recommend(
         write_json_output(json, {"model": str(model), "out": str(out), **asdict(counts)})
         return
     history = read_history(log, who.history, who.item)
+    if history and saved.model.reads_event_types:
+        say(f"{saved.model.name} reads the types of events, and those of a given history are unknown to it")
     recommended = recommend_items(
         saved.model,
         log,
@@ -129,5 +132,7 @@ def _request_time(at: str, saved: SavedModel, out: Path | None) -> int:
     if not saved.model.reads_request_time:
         raise ConfigError(f"--at {at}: {saved.model.name} does not read when items are requested; leave it out")
     if out is not None:
-        raise ConfigError(f"--at {at}: is for one answer; many users are asked for at the newest event of the log")
+        raise ConfigError(
+            f"--at {at}: is for one user or history; --all and --users have the time of the newest event of the log"
+        )
     return date_in(at, saved.log, "--at")

@@ -236,7 +236,8 @@ class Log:
         Raises:
             DataError: the log has no types of events.
         """
-        return len(self.event_types) if self.known_event_types is not None else 0
+        _ = self.known_event_types  # or the error
+        return len(self.event_types)
 
     @cached_property
     def newest_time(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import LOG, SIZES, affine, gelu, layer_norm, with_large_weights
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -19,21 +21,13 @@ from segue.models.base.model import Sizes
 from segue.models.sequential.bert4rec import BERT4Rec
 from segue.training.loop import fit
 
-SIZES = Sizes(num_users=5, num_items=9)
-LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
+norm = partial(layer_norm, eps=1e-12)
 
 
 def build(seed: int = 0, **chosen: Any) -> BERT4Rec:
-    """A small BERT4Rec in double precision, with weights large enough for every part to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        small = {"embedding_dim": 4, "window": 6, "dropout": 0.0}
-        model = BERT4Rec(BERT4Rec.configure({**small, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
+    """A small model with large weights."""
+    model: BERT4Rec = with_large_weights(BERT4Rec, seed=seed, **{"dropout": 0.0, **chosen})
+    return model
 
 
 def masked_batch(seed: int, rows: int = 4, length: int = 7) -> SequenceBatch:
@@ -44,19 +38,6 @@ def masked_batch(seed: int, rows: int = 4, length: int = 7) -> SequenceBatch:
     mask = (rng.random(item.shape) < 0.4) & (item > 0)
     user, history = torch.ones(rows, dtype=torch.long), torch.from_numpy(item)
     return SequenceBatch(user, history, history, torch.from_numpy(mask))
-
-
-def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    centred = x - x.mean()
-    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-12) + layer.bias
-
-
-def affine(layer: torch.nn.Linear, x: Tensor) -> Tensor:
-    return layer.weight @ x + layer.bias
-
-
-def gelu(x: Tensor) -> Tensor:
-    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
 
 def reference_scores(model: BERT4Rec, items: list[int | None]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,57 +11,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import LOG, SIZES, affine, gelu, layer_norm, random_batch, with_large_weights
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
-from segue.data import synthetic
 from segue.errors import ConfigError
-from segue.models.base.model import Sizes
 from segue.models.sequential.core import CORE
 from segue.nn.post_norm_block import PostNormBlock
 from segue.training.loop import fit
 
-SIZES = Sizes(num_users=5, num_items=9)
-LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
 NO_DROPOUT = {"session_dropout": 0.0, "item_dropout": 0.0}
+
+norm = partial(layer_norm, eps=1e-12)
 
 
 def build(seed: int = 0, **chosen: Any) -> CORE:
-    """A small CORE in double precision, with weights large enough for every part to matter."""
+    """A small model with large weights."""
     if chosen.get("encoder") != "ave":
         chosen = {"dropout": 0.0, "ffn_dim": 7, **chosen}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = CORE(CORE.configure({"embedding_dim": 4, "window": 6, **NO_DROPOUT, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
-
-
-def random_batch(seed: int, rows: int = 4, length: int = 6) -> SequenceBatch:
-    """Left-padded histories; every position but padding has a target."""
-    rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
-    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
-    target = np.where(history > 0, rng.integers(1, SIZES.num_items + 1, history.shape), 0)
-    parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
-    user, history, target = (torch.from_numpy(part) for part in parts)
-    return SequenceBatch(user, history, target, target > 0)
-
-
-def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    centred = x - x.mean()
-    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-12) + layer.bias
-
-
-def affine(layer: torch.nn.Linear, x: Tensor) -> Tensor:
-    return layer.weight @ x + layer.bias
-
-
-def gelu(x: Tensor) -> Tensor:
-    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+    model: CORE = with_large_weights(CORE, seed=seed, **{**NO_DROPOUT, **chosen})
+    return model
 
 
 def reference_block(block: PostNormBlock, xs: list[Tensor], heads: int) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import LOG, SIZES, affine, layer_norm, random_batch, sigmoid, with_large_weights
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -19,44 +21,13 @@ from segue.models.base.model import Sizes
 from segue.models.sequential.esasrec import ESASRec, LiGRBlock
 from segue.training.loop import fit
 
-SIZES = Sizes(num_users=5, num_items=9)
-LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
+norm = partial(layer_norm, eps=1e-5)
 
 
 def build(seed: int = 0, **chosen: Any) -> ESASRec:
-    """A small eSASRec in double precision, with weights large enough for every part to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = ESASRec(ESASRec.configure({"embedding_dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
-
-
-def random_batch(seed: int, rows: int = 4, length: int = 6) -> SequenceBatch:
-    """Left-padded histories; every position but padding has a target."""
-    rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
-    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
-    target = np.where(history > 0, rng.integers(1, SIZES.num_items + 1, history.shape), 0)
-    parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
-    user, history, target = (torch.from_numpy(part) for part in parts)
-    return SequenceBatch(user, history, target, target > 0)
-
-
-def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    centred = x - x.mean()
-    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-5) + layer.bias
-
-
-def affine(layer: torch.nn.Linear, x: Tensor) -> Tensor:
-    return layer.weight @ x + layer.bias
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    return 1 / (1 + torch.exp(-x))
+    """A small model with large weights."""
+    model: ESASRec = with_large_weights(ESASRec, seed=seed, **{"dropout": 0.0, **chosen})
+    return model
 
 
 def reference_attention(block: LiGRBlock, normed: list[Tensor], heads: int) -> Tensor:

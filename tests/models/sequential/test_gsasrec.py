@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_sequences import with_large_weights
 
 from segue.batches.batch import Batch
 from segue.data import synthetic
@@ -21,15 +22,9 @@ SIZES = Sizes(LOG.num_users, LOG.num_items)
 
 
 def build(seed: int = 0, **chosen: Any) -> GSASRec:
-    """A small gSASRec in double precision, with weights large enough for every part to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = GSASRec(GSASRec.configure({"embedding_dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
+    """A small model with large weights."""
+    model: GSASRec = with_large_weights(GSASRec, SIZES, seed=seed, **{"dropout": 0.0, **chosen})
+    return model
 
 
 def gbce(positive: float, negatives: list[float], t: float, rate: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import SIZES, layer_norm, padded_items, with_large_weights
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -17,39 +19,26 @@ from segue.data import synthetic
 from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
-from segue.models.base.model import Sizes
 from segue.models.sequential.hstu import HSTU
 from segue.nn.relative_bias import time_buckets
 
-SIZES = Sizes(num_users=5, num_items=9)
+norm = partial(layer_norm, eps=1e-6)
 
 
 def build(seed: int = 0, **chosen: Any) -> HSTU:
-    """A small HSTU in double precision, with weights large enough for every part to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = HSTU(HSTU.configure({"embedding_dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
+    """A small model with large weights."""
+    model: HSTU = with_large_weights(HSTU, seed=seed, **{"dropout": 0.0, **chosen})
+    return model
 
 
 def random_batch(seed: int, rows: int = 4, length: int = 6) -> SequenceBatch:
     """Left-padded histories with rising times; every position but padding has a target."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
-    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
+    history = padded_items(rng, rows, length)
     times = np.cumsum(10 ** rng.integers(0, 6, (rows, length + 1)), 1) * (np.c_[history, history[:, -1]] > 0)
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history, history, history > 0, times)
     user, history, target, mask, times = (torch.from_numpy(part) for part in parts)
     return SequenceBatch(user, history, target, mask, times=times[:, :-1], time=times[:, -1])
-
-
-def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    centred = x - x.mean()
-    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-6) + layer.bias
 
 
 def silu(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import padded_items
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -38,8 +39,7 @@ def build(seed: int = 0, **chosen: Any) -> NextItNet:
 def random_batch(seed: int, rows: int = 4, length: int = 8) -> Batch:
     """Left-padded histories; every position but padding has a target."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
-    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
+    history = padded_items(rng, rows, length)
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history)
     user, history = (torch.from_numpy(part) for part in parts)
     return SequenceBatch(user, history, history, history > 0)

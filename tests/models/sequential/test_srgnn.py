@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_sequences import affine, padded_items, sigmoid, with_large_weights
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -25,34 +26,19 @@ DIM = 4
 
 
 def build(seed: int = 0, **chosen: Any) -> SRGNN:
-    """A small SR-GNN in double precision, with weights large enough for every part to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = SRGNN(SRGNN.configure({"embedding_dim": DIM, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.normal_(0, 0.7)
-            model.item_embedding[0] = 0
-    return model.eval()
+    """A small model with large weights."""
+    model: SRGNN = with_large_weights(SRGNN, SIZES, seed=seed, **{"dropout": 0.0, **chosen})
+    return model
 
 
 def random_batch(seed: int, rows: int = 5, length: int = 6) -> SequenceBatch:
     """Left-padded sessions with one target each."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
-    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
+    history = padded_items(rng, rows, length, SIZES.num_items)
     target = rng.integers(1, SIZES.num_items + 1, (rows, 1))
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
     user, history, target = (torch.from_numpy(part) for part in parts)
     return SequenceBatch(user, history, target, target > 0)
-
-
-def affine(layer: torch.nn.Linear, x: Tensor) -> Tensor:
-    return layer.weight @ x + (0 if layer.bias is None else layer.bias)
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    return 1 / (1 + torch.exp(-x))
 
 
 def mean_of(neighbours: set[int], states: dict[int, Tensor], layer: torch.nn.Linear) -> Tensor:

@@ -1,4 +1,4 @@
-"""`CausalTransformer`: the base class of causal transformers, and the settings of all transformers."""
+"""Base classes of transformers that read the past of each position, and the settings of all transformers."""
 
 from __future__ import annotations
 
@@ -91,40 +91,30 @@ class CausalTransformerConfig(TimedConfig):
         return {key: value for key, value in values.items() if key != "time" or value != "none"}
 
 
-class CausalTransformer(CausalModel):
-    """Base class of models in which blocks of causal self-attention read items and their positions.
+class TimedTransformer(CausalModel):
+    """Base class of transformers that read items, their positions and, if the settings say so, times and types.
 
     Positions are counted from the newest item, so padding changes nothing. With event_types, the vector of the type of
-    each event is added to that of its item. With time, a learnt number for the bucket of the time between two moments
-    is added to the scores of all blocks (`segue.nn.relative_bias`), which the papers do not have. A subclass makes the
-    blocks (`block`), and sets `final_norm`, which is applied after the last of them.
+    each event is added to that of its item.
 
-    Attributes:
+    Args:
         input_scale: what the vectors of the items are multiplied by before those of the positions are added.
+        position_std: standard deviation of the vectors of the positions at the start.
     """
 
-    config: CausalTransformerConfig
-    space: ClassVar[Space] = {
-        "embedding_dim": Choice(32, 64, 128),
-        "num_blocks": Choice(1, 2, 3),
-        "num_heads": Choice(1, 2, 4),
-        "dropout": Uniform(0.1, 0.6),
-        "lr": LogUniform(5e-4, 5e-3),
-        "batch_size": Choice(64, 128, 256),
-    }
+    config: TimedConfig
     skips_padding = "inside"
-    final_norm: nn.Module
 
-    def __init__(self, config: CausalTransformerConfig, sizes: Sizes, *, input_scale: float = 1.0) -> None:
+    def __init__(
+        self, config: TimedConfig, sizes: Sizes, *, input_scale: float = 1.0, position_std: float = 0.02
+    ) -> None:
         super().__init__(config, sizes)
         dim, self.window, self.input_scale = config.embedding_dim, config.window, input_scale
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
-        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
+        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(position_std))
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
-        self.time_bias = RelativeTimeBias(config.num_heads) if config.time != "none" else None
-        self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
 
     @property
@@ -139,16 +129,51 @@ class CausalTransformer(CausalModel):
     def reads_request_time(self) -> bool:
         return self.config.time == "request"
 
+    def optimizer(self) -> Optimizer:
+        config = self.config
+        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+
+    def input_vectors(self, batch: Batch, dropout_rate: float) -> Float[Tensor, "B P d"]:
+        """The input of the first block: 0 at padding."""
+        history = batch.history  # (B, P)
+        x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
+        x = x + self.position_embedding[-history.shape[1] :]
+        if self.type_embedding is not None:
+            assert batch.types is not None
+            x = x + self.type_embedding(batch.types)
+        return dropout(x, dropout_rate, self.training) * (history > 0).unsqueeze(2)
+
+
+class CausalTransformer(TimedTransformer):
+    """Base class of models in which blocks of causal self-attention read items and their positions.
+
+    With time, a learnt number for the bucket of the time between two moments is added to the scores of all blocks
+    (`segue.nn.relative_bias`), which the papers do not have. A subclass makes the blocks (`block`), and sets
+    `final_norm`, which is applied after the last of them.
+    """
+
+    config: CausalTransformerConfig
+    space: ClassVar[Space] = {
+        "embedding_dim": Choice(32, 64, 128),
+        "num_blocks": Choice(1, 2, 3),
+        "num_heads": Choice(1, 2, 4),
+        "dropout": Uniform(0.1, 0.6),
+        "lr": LogUniform(5e-4, 5e-3),
+        "batch_size": Choice(64, 128, 256),
+    }
+    final_norm: nn.Module
+
+    def __init__(self, config: CausalTransformerConfig, sizes: Sizes, *, input_scale: float = 1.0) -> None:
+        super().__init__(config, sizes, input_scale=input_scale)
+        self.time_bias = RelativeTimeBias(config.num_heads) if config.time != "none" else None
+        self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
+
     @abstractmethod
     def block(self) -> nn.Module:
         """A new block: from x (B, P, d) and the mask of `causal_mask` to the next x.
 
         With `last_only` it computes the newest position alone, from all of them.
         """
-
-    def optimizer(self) -> Optimizer:
-        config = self.config
-        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
 
     def training_sequences(self, log: Log) -> CausalSequences:
         return replace(super().training_sequences(log), coverage=self.config.coverage)
@@ -157,14 +182,7 @@ class CausalTransformer(CausalModel):
         """The query after every item, or after the newest one alone in a batch that is only scored."""
         last_only = batch.num_queries == 1
         batch = batch.trimmed() if last_only else batch
-        history = batch.history  # (B, P)
-        valid = history > 0  # (B, P)
-        x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
-        x = x + self.position_embedding[-history.shape[1] :]
-        if self.type_embedding is not None:
-            assert batch.types is not None
-            x = x + self.type_embedding(batch.types)
-        x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
+        valid, x = batch.history > 0, self.input_vectors(batch, self.config.dropout)  # (B, P), (B, P, d)
         mask = causal_mask(valid)
         if self.time_bias is not None:
             mask = mask + self.time_bias(moment_buckets(batch, of_request=self.reads_request_time))  # (B, h, P, P)

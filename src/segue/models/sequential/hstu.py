@@ -29,20 +29,15 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.config import Field
-from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.base.transformer import TimedConfig, moment_buckets
+from segue.models.base.transformer import TimedConfig, TimedTransformer, moment_buckets
 from segue.nn.dropout import dropout
-from segue.nn.embedding import zero_padding
-from segue.nn.event_types import EventTypeEmbedding
-from segue.nn.optim import Adam, Optimizer
 from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias
 
 EPS = 1e-6
@@ -56,7 +51,7 @@ class HSTUConfig(TimedConfig):
     )
 
 
-class HSTU(CausalModel):
+class HSTU(TimedTransformer):
     """Pointwise attention over the item sequence, with biases by position and time."""
 
     name = "hstu"
@@ -82,48 +77,17 @@ class HSTU(CausalModel):
         "dropout": Uniform(0.1, 0.6),
         "lr": LogUniform(5e-4, 5e-3),
     }
-    skips_padding = "inside"
 
     def __init__(self, config: HSTUConfig, sizes: Sizes) -> None:
-        super().__init__(config, sizes)
-        dim, self.window = config.embedding_dim, config.window
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
-        zero_padding(self.item_embedding)
-        self.encode("item_embedding")
-        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(math.sqrt(1 / dim)))
-        self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
+        dim = config.embedding_dim
+        super().__init__(config, sizes, input_scale=math.sqrt(dim), position_std=math.sqrt(1 / dim))
         self.blocks = nn.ModuleList(HSTUBlock(config) for _ in range(config.num_blocks))
-        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
-
-    @property
-    def reads_times(self) -> bool:
-        return self.config.time != "none"
-
-    @property
-    def reads_event_types(self) -> bool:
-        return self.config.event_types
-
-    @property
-    def reads_request_time(self) -> bool:
-        return self.config.time == "request"
-
-    def optimizer(self) -> Optimizer:
-        config = self.config
-        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, betas=(0.9, 0.98))
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query after every item, or after the newest one alone in a batch that is only scored."""
         batch = batch.trimmed() if batch.num_queries == 1 else batch
-        history = batch.history  # (B, P)
-        valid = history > 0
-        x = self.encoded("item_embedding", history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
-        x = x + self.position_embedding[-history.shape[1] :]
-        if self.type_embedding is not None:
-            assert batch.types is not None
-            x = x + self.type_embedding(batch.types)
-        x = dropout(x, self.config.dropout, self.training)
-        x = x * valid.unsqueeze(2)
-        allowed = valid.unsqueeze(1).expand(-1, history.shape[1], -1).tril()  # (B, P, P)
+        valid, x = batch.history > 0, self.input_vectors(batch, self.config.dropout)  # (B, P), (B, P, d)
+        allowed = valid.unsqueeze(1).expand(-1, valid.shape[1], -1).tril()  # (B, P, P)
         buckets = moment_buckets(batch, of_request=self.reads_request_time) if self.reads_times else None
         for block in self.blocks:
             x = block(x, allowed, buckets) * valid.unsqueeze(2)  # (B, P, d)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from segue.errors import ArtefactError, ConfigError, SegueError
 from segue.event_store.imports import Imported
 from segue.event_store.store import Store
+from segue.service.deadline import CHANGE_ADVICE, in_time
 from segue.service.deployment.model_folders import ModelFolders
 from segue.service.items.metadata import Metadata
 from segue.service.items.shop import Shop
@@ -81,14 +82,14 @@ class Activation:
         documents, imported = self.store.deployments, Imported()
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
-                num_changes = await asyncio.to_thread(documents.num_changes)
+                num_changes = await in_time(asyncio.to_thread(documents.num_changes))
                 if seen not in (None, num_changes):
                     await self._check_same(split)
                 deployment = await self._load(split, {}, num_changes + 1)
                 imported += await self._import(deployment, import_events)
                 metadata = await self.shop.prepare(deployment)
                 content = deployment.stored().content()
-                if await asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes):
+                if await in_time(asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes), CHANGE_ADVICE):
                     break
             self._go_live(deployment, metadata)
             self.problem = None
@@ -123,8 +124,9 @@ class Activation:
         """As `follow_once`. A change that cannot be followed counts as seen, too: the problem tells of it."""
         documents, version = self.store.deployments, self.deployment.version
         try:
-            version = await asyncio.to_thread(documents.num_changes)
-            content = (await asyncio.to_thread(documents.all)).get(ACTIVE)
+            # not without limit: a request may wait for the lock
+            version = await in_time(asyncio.to_thread(documents.num_changes))
+            content = (await in_time(asyncio.to_thread(documents.all))).get(ACTIVE)
             wanted = None if content is None else StoredDeployment.read(content)
             if wanted is not None and wanted != self.deployment.stored():
                 deployment = await self._load(wanted.split, wanted.fingerprints, version)

@@ -83,8 +83,8 @@ class Erasures:
             self.failed = {}
             erased = await in_time(asyncio.to_thread(self.table.names))
             for one in self._of_users():
-                one.forget(await asyncio.to_thread(erased.among, one.users()))
-            await self._erase(await asyncio.to_thread(self._known, erased, models))
+                one.forget(await in_time(asyncio.to_thread(erased.among, one.users())))
+            await self._erase(await in_time(asyncio.to_thread(self._known, erased, models)))
             if self.failed:
                 raise ArtefactError("; ".join(self.failed.values()))
             self._done = state
