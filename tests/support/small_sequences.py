@@ -49,7 +49,8 @@ def random_batch(seed: int, rows: int = 4, length: int = 6) -> SequenceBatch:
 def layer_norm(layer: torch.nn.LayerNorm, x: Tensor, eps: float) -> Tensor:
     """Layer normalisation of one vector; `eps` is that of the equations."""
     centred = x - x.mean()
-    return layer.weight * centred / torch.sqrt(centred.square().mean() + eps) + layer.bias
+    scaled = layer.weight * centred / torch.sqrt(centred.square().mean() + eps)
+    return scaled if layer.bias is None else scaled + layer.bias
 
 
 def affine(layer: torch.nn.Linear, x: Tensor) -> Tensor:

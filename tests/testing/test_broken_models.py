@@ -248,6 +248,19 @@ class ParameterTimesZero(BPRMF):
         return super().forward(batch) + 0 * self.unused.sum()
 
 
+@breaks("all_weights_get_gradients", 8)
+class ShiftOfASoftmax(BPRMF):
+    """A parameter is added to all inputs of a softmax, which does not change it but for rounding."""
+
+    def __init__(self, config: Any, sizes: Any) -> None:
+        super().__init__(config, sizes)
+        self.shift = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        weights = torch.softmax(self.item_embedding[1:, 0] + self.shift, 0)
+        return super().forward(batch) + (weights * torch.arange(len(weights))).sum()
+
+
 @breaks("save_load_roundtrip", 9)
 class StateOutsideStateDict(Pop):
     """What it learns is not part of its state."""

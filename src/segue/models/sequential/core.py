@@ -3,8 +3,8 @@
 A session vector is a weighted sum of the vectors of its items, and nothing else: so both lie in the same space, and
 their cosine can be compared. With e_i the vector of an item, and h_1 .. h_n those of the items of a session:
 
-    alpha = softmax over i of  w . F_i + b      F = transformer(h_1 + p_1, .., h_n + p_n)     CORE-trm, `encoder=trm`
-    alpha_i = 1 / n                                                                           CORE-ave, `encoder=ave`
+    alpha = softmax over i of  w . F_i      F = transformer(h_1 + p_1, .., h_n + p_n)     CORE-trm, `encoder=trm`
+    alpha_i = 1 / n                                                                       CORE-ave, `encoder=ave`
     h_s = sum over i of alpha_i h_i
     score of item i = cos(h_s, e_i) / tau
     loss = -ln softmax(scores)[next item]
@@ -18,6 +18,7 @@ representation space", SIGIR 2022.
 
 Differs from the authors' program (github.com/RUCAIBox/CORE) in:
   * the program trains on each prefix of a session as an example of its own, with its own dropout;
+  * the program adds a constant to each w . F_i, and the last layer norm another one. A softmax is the same without;
   * positions are counted from the newest item of a sequence, so padding changes nothing;
   * the gains and shifts of layer norms begin at 1 and 0, where the program draws them like the other weights: uniformly
     between -1 and 1, over sqrt(d).
@@ -120,7 +121,9 @@ class CORE(CausalModel):
                 PostNormBlock(dim, num_heads=config.num_heads, ffn_dim=config.ffn_dim, dropout_rate=config.dropout)
                 for _ in range(config.num_blocks)
             )
-            self.weight = nn.Linear(dim, 1)  # w, b
+            # a shift here would be the same for each F_i
+            self.blocks[-1].ffn_norm = nn.LayerNorm(dim, eps=EPS, bias=False)
+            self.weight = nn.Linear(dim, 1, bias=False)  # w
         for name, weight in self.named_parameters():
             if "norm" not in name:
                 nn.init.uniform_(weight, -(dim**-0.5), dim**-0.5)
@@ -150,7 +153,7 @@ class CORE(CausalModel):
     def _logits(
         self, x: Float[Tensor, "B P d"], valid: Bool[Tensor, "B P"], mask: Float[Tensor, "#B 1 P P"]
     ) -> Float[Tensor, "B P"]:
-        """w . F_i + b of each item."""
+        """w . F_i of each item."""
         x = self.input_norm(x + self.position_embedding[-x.shape[1] :])
         x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
         for block in self.blocks:
