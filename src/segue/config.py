@@ -52,6 +52,8 @@ class Config(BaseModel):
         renamed_values: for each setting, its earlier values with the value of today, for error messages.
         removed: settings that are not there any more, or in another library only, each with the reason, for error
             messages.
+        later: settings that files of earlier versions do not have; `as_dict` leaves them out where they have their
+            default.
 
     Raises:
         ConfigError: a setting is unknown, has a value of another type, or one out of its range.
@@ -62,6 +64,7 @@ class Config(BaseModel):
     renamed: ClassVar[dict[str, str]] = {}
     renamed_values: ClassVar[dict[str, dict[str, str]]] = {}
     removed: ClassVar[dict[str, str]] = {}
+    later: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a subclass that changes a default keep the range and the description of its parent's setting."""
@@ -98,7 +101,10 @@ class Config(BaseModel):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return self.model_dump()
+        later = {name for base in type(self).__mro__ for name in vars(base).get("later", ())}
+        fields = type(self).model_fields
+        values = self.model_dump()
+        return {name: value for name, value in values.items() if name not in later or value != fields[name].default}
 
     @classmethod
     def settings(cls) -> Iterator[Setting]:

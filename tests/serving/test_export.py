@@ -109,6 +109,17 @@ def test_the_network_gives_the_scores_of_the_model(tmp_path, features):
         assert vectors @ query[0] == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["sasrec", "gsasrec", "esasrec"])
+@pytest.mark.parametrize("positions", ["absolute", "relative", "rotary", "none"])
+def test_transformers_are_exported_with_each_form_of_positions(tmp_path, model, positions):
+    pytest.importorskip("onnxruntime")
+    chosen = {"embedding_dim": 8, "num_heads": 2, "window": 5, "positions": positions}
+    exported = export_model(saved_model(model, tmp_path, **chosen), tmp_path / "out")
+    assert exported.why_not is None  # the answers of the network were compared with the model's
+    assert exported.error is not None
+
+
 def test_a_model_without_vectors_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"item-knn: its scores are no dot products.*hgn"):
         export_model(saved_model("item-knn", tmp_path), tmp_path / "out")

@@ -66,3 +66,30 @@ def sigmoid(x: Tensor) -> Tensor:
 def gelu(x: Tensor) -> Tensor:
     """The Gaussian error linear unit."""
     return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+
+
+def attention_logit(model: Any, query: Tensor, key: Tensor, at: tuple[int, int, int]) -> Tensor:
+    """The score of a query and a key of head h, at the positions t and s of (h, t, s), as `positions` says."""
+    head, t, s = at
+    if model.config.positions == "rotary":
+        query, key = _turned(query, t), _turned(key, s)
+    logit = query @ key / math.sqrt(len(query))
+    return logit + model.position_bias.weight[t - s, head] if model.config.positions == "relative" else logit
+
+
+def _turned(vector: Tensor, position: int) -> Tensor:
+    """Each pair of numbers as a complex number, times e^(i position 10000^(-2 pair / size))."""
+    turned = vector.clone()
+    for pair in range(len(vector) // 2):
+        angle = position * 10_000 ** (-2 * pair / len(vector))
+        number = complex(*vector[2 * pair : 2 * pair + 2].tolist()) * complex(math.cos(angle), math.sin(angle))
+        turned[2 * pair], turned[2 * pair + 1] = number.real, number.imag
+    return turned
+
+
+def input_positions(model: Any, count: int) -> Tensor:
+    """(count, d): what is added to the vectors of `count` items for their positions."""
+    if model.config.positions != "absolute":
+        return torch.zeros(count, model.config.embedding_dim, dtype=torch.float64)
+    positions: Tensor = model.position_embedding[len(model.position_embedding) - count :]
+    return positions

@@ -32,3 +32,12 @@ def test_a_model_that_reads_times_obeys_law(model: str, time: str, law: str) -> 
 @pytest.mark.parametrize("model", ["sasrec", "esasrec", "hstu"])
 def test_a_model_that_reads_types_of_events_obeys_law(model: str, law: str) -> None:
     testing.LAWS[law](testing.subject(MODELS[model], event_types=True))
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize(
+    ("model", "positions"),
+    [("sasrec", "relative"), ("sasrec", "rotary"), ("gsasrec", "none"), ("esasrec", "relative"), ("esasrec", "rotary")],
+)
+def test_a_model_with_other_positions_obeys_law(model: str, positions: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS[model], positions=positions, num_heads=2))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from segue.nn.dropout import dropout
 from segue.nn.matmul import linear_2d
+from segue.nn.positions import rotate
 from segue.nn.recorder import record
 
 
@@ -18,6 +19,7 @@ def multi_head_attention(
     *,
     num_heads: int,
     dropout_rate: float = 0.0,
+    rotary: bool = False,
 ) -> Float[Tensor, "B C d"]:
     """Scaled dot-product attention of the last C positions to all P positions, in `num_heads` parts of the vectors.
 
@@ -33,10 +35,13 @@ def multi_head_attention(
         mask: added to the scores of all heads, or of each; -inf where a position is not seen.
         num_heads: number of heads; it divides d.
         dropout_rate: the share of the weights that is dropped; 0 in evaluation.
+        rotary: whether queries and keys are turned by their positions first (`segue.nn.positions`).
     """
     head_dim = query.shape[2] // num_heads
     query = query.mul(head_dim**-0.5).unflatten(2, (num_heads, head_dim)).transpose(1, 2)  # (B, h, C, e)
     key, value = key_value.unflatten(2, (2, num_heads, head_dim)).permute(2, 0, 3, 1, 4)  # (B, h, P, e) each
+    if rotary:
+        query, key = rotate(query), rotate(key)
     weights = torch.softmax(query @ key.transpose(2, 3) + mask, -1)  # (B, h, C, P)
     record("attention", weights[:, :, -1])  # of the newest position
     output = dropout(weights, dropout_rate, training=True) @ value  # (B, h, C, e)
@@ -64,11 +69,12 @@ class SelfAttention(nn.Module):
         dim: size d of the vectors.
         num_heads: number of heads; it divides d.
         dropout_rate: dropout rate of the attention weights in training.
+        rotary: whether queries and keys are turned by their positions.
     """
 
-    def __init__(self, dim: int, num_heads: int, dropout_rate: float) -> None:
+    def __init__(self, dim: int, num_heads: int, dropout_rate: float, *, rotary: bool = False) -> None:
         super().__init__()
-        self.num_heads, self.dropout_rate = num_heads, dropout_rate
+        self.num_heads, self.dropout_rate, self.rotary = num_heads, dropout_rate, rotary
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
         self.output = nn.Linear(dim, dim)
@@ -82,5 +88,6 @@ class SelfAttention(nn.Module):
             mask,
             num_heads=self.num_heads,
             dropout_rate=self.dropout_rate if self.training else 0.0,
+            rotary=self.rotary,
         )
         return self.output(attended)

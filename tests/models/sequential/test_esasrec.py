@@ -11,7 +11,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sequences import LOG, SIZES, affine, layer_norm, random_batch, sigmoid, with_large_weights
+from small_sequences import (
+    LOG,
+    SIZES,
+    affine,
+    attention_logit,
+    input_positions,
+    layer_norm,
+    random_batch,
+    sigmoid,
+    with_large_weights,
+)
 from torch import Tensor
 
 from segue.batches.batch import Batch, SequenceBatch
@@ -30,15 +40,16 @@ def build(seed: int = 0, **chosen: Any) -> ESASRec:
     return model
 
 
-def reference_attention(block: LiGRBlock, normed: list[Tensor], heads: int) -> Tensor:
+def reference_attention(model: ESASRec, block: LiGRBlock, normed: list[Tensor]) -> Tensor:
     """The attention of the last position to all positions."""
-    dim = len(normed[0])
+    dim, heads, t = len(normed[0]), model.config.num_heads, len(normed) - 1
     query = affine(block.attention.query, normed[-1])
     keys, values = zip(*(affine(block.attention.key_value, n).split(dim) for n in normed), strict=True)
     parts = []
     for h in range(heads):
         part = slice(h * dim // heads, (h + 1) * dim // heads)
-        weight = torch.stack([torch.exp(query[part] @ key[part] / math.sqrt(dim / heads)) for key in keys])
+        logits = [attention_logit(model, query[part], key[part], (h, t, s)) for s, key in enumerate(keys)]
+        weight = torch.exp(torch.stack(logits))
         weight = weight / weight.sum()
         parts.append(sum(w * value[part] for w, value in zip(weight, values, strict=True)))
     return affine(block.attention.output, torch.cat(parts))
@@ -46,13 +57,12 @@ def reference_attention(block: LiGRBlock, normed: list[Tensor], heads: int) -> T
 
 def reference_queries(model: ESASRec, items: Tensor) -> Tensor:
     """(n, d): the queries after each of n items without padding."""
-    positions = model.position_embedding[len(model.position_embedding) - len(items) :]
-    xs = [model.item_embedding[item] + position for item, position in zip(items, positions, strict=True)]
+    xs = list(model.item_embedding[items] + input_positions(model, len(items)))
     for block in model.blocks:
         normed = [norm(block.attention_norm, x) for x in xs]
         outputs = []
         for t, x in enumerate(xs):
-            attended = reference_attention(block, normed[: t + 1], model.config.num_heads)
+            attended = reference_attention(model, block, normed[: t + 1])
             a = x + sigmoid(affine(block.attention_gate, x)) * attended
             first, second = (block.feed_forward.input.weight @ norm(block.ffn_norm, a)).chunk(2)
             output = block.feed_forward.output.weight @ (first * sigmoid(first) * second)
@@ -62,9 +72,16 @@ def reference_queries(model: ESASRec, items: Tensor) -> Tensor:
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 10**6), st.sampled_from([1, 2, 4]), st.integers(1, 3), st.integers(1, 4))
-def test_queries_equal_the_equations(seed: int, heads: int, blocks: int, factor: int) -> None:
-    model, batch = build(seed, num_heads=heads, num_blocks=blocks, ffn_factor=factor), random_batch(seed)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 2, 4]),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from(["absolute", "relative", "rotary", "none"]),
+)
+def test_queries_equal_the_equations(seed: int, heads: int, blocks: int, factor: int, positions: str) -> None:
+    chosen = {"embedding_dim": 8, "num_heads": heads, "positions": positions}
+    model, batch = build(seed, num_blocks=blocks, ffn_factor=factor, **chosen), random_batch(seed)
     queries = model.queries(batch)
     newest = model.query(Batch(batch.user, batch.history))
     for row, history in enumerate(batch.history):

@@ -20,7 +20,7 @@ from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.models.sequential.hstu import HSTU
-from segue.nn.relative_bias import time_buckets
+from segue.nn.positions import time_buckets
 
 norm = partial(layer_norm, eps=1e-6)
 

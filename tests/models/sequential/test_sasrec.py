@@ -11,7 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sequences import LOG, SIZES, layer_norm, random_batch, with_large_weights
+from small_sequences import (
+    LOG,
+    SIZES,
+    attention_logit,
+    input_positions,
+    layer_norm,
+    random_batch,
+    with_large_weights,
+)
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,7 +39,7 @@ def build(seed: int = 0, **chosen: Any) -> SASRec:
 
 def reference_queries(model: SASRec, items: Tensor) -> Tensor:
     """(n, d): the queries after each of n items without padding."""
-    config, positions = model.config, model.position_embedding[len(model.position_embedding) - len(items) :]
+    config, positions = model.config, input_positions(model, len(items))
     xs = [
         model.item_embedding[item] * math.sqrt(config.embedding_dim) + position
         for item, position in zip(items, positions, strict=True)
@@ -46,7 +54,9 @@ def reference_queries(model: SASRec, items: Tensor) -> Tensor:
             heads = []
             for h in range(config.num_heads):
                 part = slice(h * size, (h + 1) * size)
-                logit = torch.stack([query[part] @ key[part] / math.sqrt(size) for key in keys])
+                logit = torch.stack(
+                    [attention_logit(model, query[part], key[part], (h, t, s)) for s, key in enumerate(keys)]
+                )
                 weight = torch.exp(logit) / torch.exp(logit).sum()
                 heads.append(sum(w * value[part] for w, value in zip(weight, values, strict=True)))
             f = norm(block.ffn_norm, q + torch.cat(heads))
@@ -64,12 +74,14 @@ def reference_queries(model: SASRec, items: Tensor) -> Tensor:
     st.integers(1, 3),
     st.sampled_from(["relu", "gelu"]),
     st.sampled_from([0, 3]),
+    st.sampled_from(["absolute", "relative", "rotary", "none"]),
 )
-def test_queries_equal_the_equations(seed: int, heads: int, blocks: int, activation: str, inner: int) -> None:
-    model, batch = (
-        build(seed, num_heads=heads, num_blocks=blocks, activation=activation, ffn_dim=inner),
-        random_batch(seed),
-    )
+def test_queries_equal_the_equations(
+    seed: int, heads: int, blocks: int, activation: str, inner: int, positions: str
+) -> None:
+    chosen = {"embedding_dim": 8, "num_heads": heads, "positions": positions}
+    model = build(seed, num_blocks=blocks, activation=activation, ffn_dim=inner, **chosen)
+    batch = random_batch(seed)
     queries = model.queries(batch)
     newest = model.query(Batch(batch.user, batch.history))
     for row, history in enumerate(batch.history):

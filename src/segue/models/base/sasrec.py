@@ -9,6 +9,8 @@ position is the input x_t of the first block. Each block computes, from all x_s 
     x_t = f_t + W2 act(W1 f_t + b1) + b2                                         feed-forward network
     score of item i after position t = LN(x_t of the last block) . s_i
 
+Positions may be read in another way, and times may be read too (`segue.nn.positions`).
+
 Source: Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018.
 """
 
@@ -81,6 +83,7 @@ class SASRecBlock(nn.Module):
         super().__init__()
         dim, ffn_dim = config.embedding_dim, config.ffn_dim or config.embedding_dim
         self.num_heads, self.dropout, self.activation = config.num_heads, config.dropout, config.activation
+        self.rotary = config.positions == "rotary"
         self.attention_norm = nn.LayerNorm(dim, eps=_EPS)
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
@@ -99,6 +102,7 @@ class SASRecBlock(nn.Module):
             mask[:, :, -q.shape[1] :],
             num_heads=self.num_heads,
             dropout_rate=self.dropout if self.training else 0.0,
+            rotary=self.rotary,
         )
         f = self.ffn_norm(a)
         hidden = self.ffn_in(f)  # (B, C, f)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -23,13 +23,14 @@ from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
-from segue.nn.relative_bias import RelativeTimeBias, time_buckets
+from segue.nn.positions import RelativePositionBias, RelativeTimeBias, time_buckets
 from segue.nn.self_attention import causal_mask
 
 
 class TransformerConfig(RankingConfig):
     """Settings of all transformers."""
 
+    later: ClassVar[tuple[str, ...]] = ("event_types",)
     window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
     num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
@@ -41,11 +42,6 @@ class TransformerConfig(RankingConfig):
         ),
     )
     batch_size: int = 128
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; `event_types` is absent where it is false, as in files of earlier versions."""
-        values = super().as_dict()
-        return values if self.event_types else {key: value for key, value in values.items() if key != "event_types"}
 
     def check(self) -> None:
         super().check()
@@ -71,6 +67,15 @@ class CausalTransformerConfig(TimedConfig):
     """Settings of transformers with causal self-attention."""
 
     renamed: ClassVar[dict[str, str]] = {"cover": "coverage"}
+    later: ClassVar[tuple[str, ...]] = ("time", "positions")
+    positions: Literal["absolute", "relative", "rotary", "none"] = Field(
+        "absolute",
+        description=(
+            "How the model knows the order of events: by a learnt vector of each position (absolute); by a learnt "
+            "number for each distance of two positions, added to the attention scores (relative); by turning queries "
+            "and keys by their positions (rotary); or only by what is in the past of each position (none)."
+        ),
+    )
     coverage: Literal["last", "all"] = Field(
         "all",
         description=(
@@ -85,10 +90,18 @@ class CausalTransformerConfig(TimedConfig):
         description="Dropout rate of the input embeddings, the attention weights and the feed-forward network.",
     )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; `time` is absent where it is none, as in files of earlier versions."""
-        values = super().as_dict()
-        return {key: value for key, value in values.items() if key != "time" or value != "none"}
+    def check(self) -> None:
+        super().check()
+        size = self.embedding_dim // self.num_heads
+        require(
+            self.positions != "rotary" or size % 2 == 0,
+            f"positions=rotary: a head has embedding_dim / num_heads = {size} numbers, which must be an even number",
+        )
+
+
+def attention_rows(num_heads: int, length: int) -> int:
+    """Number of rows whose attention weights fit into the processor's cache, for `micro_batch_size`."""
+    return max(8, 2**19 // (num_heads * length**2))
 
 
 class TimedTransformer(CausalModel):
@@ -99,23 +112,25 @@ class TimedTransformer(CausalModel):
 
     Args:
         input_scale: what the vectors of the items are multiplied by before those of the positions are added.
-        position_std: standard deviation of the vectors of the positions at the start.
+        position_std: standard deviation of the vectors of the positions at the start; None: there are none.
     """
 
     config: TimedConfig
     skips_padding = "inside"
 
     def __init__(
-        self, config: TimedConfig, sizes: Sizes, *, input_scale: float = 1.0, position_std: float = 0.02
+        self, config: TimedConfig, sizes: Sizes, *, input_scale: float = 1.0, position_std: float | None = 0.02
     ) -> None:
         super().__init__(config, sizes)
         dim, self.window, self.input_scale = config.embedding_dim, config.window, input_scale
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
-        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(position_std))
+        self.position_embedding = (
+            None if position_std is None else nn.Parameter(torch.randn(config.window, dim).mul_(position_std))
+        )
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
-        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
+        self.micro_batch_size = attention_rows(config.num_heads, config.window)
 
     @property
     def reads_times(self) -> bool:
@@ -137,7 +152,8 @@ class TimedTransformer(CausalModel):
         """The input of the first block: 0 at padding."""
         history = batch.history  # (B, P)
         x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
-        x = x + self.position_embedding[-history.shape[1] :]
+        if self.position_embedding is not None:
+            x = x + self.position_embedding[-history.shape[1] :]
         if self.type_embedding is not None:
             assert batch.types is not None
             x = x + self.type_embedding(batch.types)
@@ -147,9 +163,9 @@ class TimedTransformer(CausalModel):
 class CausalTransformer(TimedTransformer):
     """Base class of models in which blocks of causal self-attention read items and their positions.
 
-    With time, a learnt number for the bucket of the time between two moments is added to the scores of all blocks
-    (`segue.nn.relative_bias`), which the papers do not have. A subclass makes the blocks (`block`), and sets
-    `final_norm`, which is applied after the last of them.
+    Positions and times are read in one of the forms of `segue.nn.positions`; the numbers that are added to attention
+    scores are the same in all blocks. A subclass makes the blocks (`block`), which turn queries and keys where
+    positions=rotary, and sets `final_norm`, which is applied after the last of them.
     """
 
     config: CausalTransformerConfig
@@ -164,7 +180,10 @@ class CausalTransformer(TimedTransformer):
     final_norm: nn.Module
 
     def __init__(self, config: CausalTransformerConfig, sizes: Sizes, *, input_scale: float = 1.0) -> None:
-        super().__init__(config, sizes, input_scale=input_scale)
+        position_std = 0.02 if config.positions == "absolute" else None
+        super().__init__(config, sizes, input_scale=input_scale, position_std=position_std)
+        relative = config.positions == "relative"
+        self.position_bias = RelativePositionBias(config.window, config.num_heads) if relative else None
         self.time_bias = RelativeTimeBias(config.num_heads) if config.time != "none" else None
         self.blocks = nn.ModuleList(self.block() for _ in range(config.num_blocks))
 
@@ -183,7 +202,9 @@ class CausalTransformer(TimedTransformer):
         last_only = batch.num_queries == 1
         batch = batch.trimmed() if last_only else batch
         valid, x = batch.history > 0, self.input_vectors(batch, self.config.dropout)  # (B, P), (B, P, d)
-        mask = causal_mask(valid)
+        mask = causal_mask(valid)  # (B, 1, P, P)
+        if self.position_bias is not None:
+            mask = mask + self.position_bias(mask.shape[3])  # (B, h, P, P)
         if self.time_bias is not None:
             mask = mask + self.time_bias(moment_buckets(batch, of_request=self.reads_request_time))  # (B, h, P, P)
         for number, block in enumerate(self.blocks, 1):

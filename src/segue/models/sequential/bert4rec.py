@@ -45,7 +45,7 @@ from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.base.transformer import TransformerConfig
+from segue.models.base.transformer import TransformerConfig, attention_rows
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
@@ -126,7 +126,7 @@ class BERT4Rec(RankingModel):
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
-        self.micro_batch_size = max(8, 2**19 // (config.num_heads * (config.window + 1) ** 2))
+        self.micro_batch_size = attention_rows(config.num_heads, config.window + 1)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config

@@ -39,6 +39,7 @@ from segue.models.base.causal import CausalModel, history_and_query_count
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.models.base.transformer import attention_rows
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.matmul import linear_2d
@@ -129,7 +130,7 @@ class CORE(CausalModel):
                 nn.init.uniform_(weight, -(dim**-0.5), dim**-0.5)
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
-        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
+        self.micro_batch_size = attention_rows(config.num_heads, config.window)
 
     @property
     def item_embeddings(self) -> Float[Tensor, "I d"]:

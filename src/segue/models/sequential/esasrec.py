@@ -10,7 +10,8 @@ x_s with s <= t:
     score of item i after position t = x_t of the last block . s_i
 
 Q, K and V have a bias each, and the attention has `num_heads` heads. A gate sigma(...) decides for each number of a
-vector how much of the attention, or of the feed-forward network (SwiGLU), is added to it.
+vector how much of the attention, or of the feed-forward network (SwiGLU), is added to it. Positions may be read in
+another way, and times may be read too (`segue.nn.positions`).
 
 The loss of a target is that of a softmax over the target and sampled negatives.
 
@@ -92,7 +93,7 @@ class LiGRBlock(nn.Module):
         super().__init__()
         dim, self.dropout = config.embedding_dim, config.dropout
         self.attention_norm, self.ffn_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, config.num_heads, config.dropout)
+        self.attention = SelfAttention(dim, config.num_heads, config.dropout, rotary=config.positions == "rotary")
         self.attention_gate, self.ffn_gate = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.feed_forward = SwiGLU(dim, config.ffn_factor * dim, config.dropout)
 

@@ -9,7 +9,7 @@ computes, from all x_s with s <= t (events oldest first, N is the window):
     score of item i after position t = x_t of the last block . e_i    (with a temperature: their cosine divided by it)
 
 The bias is p[t - s], a number for each distance of two positions, plus with time="events" or "request" a number for the
-bucket of the time between event s and the moment at t (`segue.nn.relative_bias`). That moment is the time of event t
+bucket of the time between event s and the moment at t (`segue.nn.positions`). That moment is the time of event t
 with "events". With "request" it is the time of the next event, the one to be predicted: when the item is requested.
 Each head and each block has its own numbers.
 
@@ -38,7 +38,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TimedConfig, TimedTransformer, moment_buckets
 from segue.nn.dropout import dropout
-from segue.nn.relative_bias import RelativePositionBias, RelativeTimeBias
+from segue.nn.positions import RelativePositionBias, RelativeTimeBias
 
 EPS = 1e-6
 

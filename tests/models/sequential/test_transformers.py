@@ -1,4 +1,4 @@
-"""The time bias of causal transformers: a number for each bucket of durations, added to the attention scores."""
+"""What causal transformers share: how they read positions and times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.models.registry import MODELS
-from segue.nn.relative_bias import NUM_BUCKETS, time_buckets
+from segue.nn.positions import NUM_BUCKETS, time_buckets
 
 MODELS_WITH_TIMES = ("sasrec", "gsasrec", "esasrec")
 BATCH = Batch(
@@ -62,4 +62,43 @@ def test_the_moment_of_the_request_needs_a_protocol_that_gives_it() -> None:
         Experiment(model="esasrec", protocol=protocol, settings={"time": "request"}).build(log)
     known = protocol.with_settings({"request_time": "known"})
     assert Experiment(model="esasrec", protocol=known, settings={"time": "request"}).build(log).reads_request_time
-    assert "time" not in MODELS["esasrec"].configure().as_dict(), "files of earlier versions have no such setting"
+
+
+@pytest.mark.parametrize("name", MODELS_WITH_TIMES)
+def test_without_positions_the_order_of_older_events_says_nothing(name: str) -> None:
+    batch = Batch(BATCH.user, torch.tensor([[0, 3, 5, 2], [4, 1, 6, 3]]))
+    other = replace(batch, history=torch.tensor([[0, 5, 3, 2], [6, 4, 1, 3]]))
+    for positions in ("absolute", "relative", "rotary", "none"):
+        model = made(name, positions=positions, num_blocks=1)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_(0, 0.2)
+            same = torch.allclose(model.score(batch), model.score(other))
+        assert same == (positions == "none"), positions
+
+
+def test_a_relative_bias_that_is_the_same_for_all_distances_changes_nothing() -> None:
+    with_bias, without = (
+        made("sasrec", positions="relative", num_heads=2),
+        made("sasrec", positions="none", num_heads=2),
+    )
+    without.load_state_dict(with_bias.state_dict(), strict=False)
+    with torch.no_grad():
+        with_bias.position_bias.weight[:] = torch.tensor([3.0, -1.0], dtype=torch.float64)
+        torch.testing.assert_close(with_bias.score(BATCH), without.score(BATCH))
+
+
+def test_heads_of_rotary_positions_have_pairs_of_numbers() -> None:
+    message = "positions=rotary: a head has embedding_dim / num_heads = 5 numbers, which must be an even number"
+    with pytest.raises(ConfigError, match=message):
+        MODELS["sasrec"].configure({"embedding_dim": 10, "num_heads": 2, "positions": "rotary"})
+    assert MODELS["sasrec"].configure({"embedding_dim": 10, "positions": "rotary"}).positions == "rotary"
+
+
+def test_settings_that_came_later_are_stored_where_they_are_not_the_default() -> None:
+    for name in MODELS_WITH_TIMES:
+        assert not {"time", "positions", "event_types"} & MODELS[name].configure().as_dict().keys()
+        chosen = MODELS[name].configure({"positions": "rotary", "time": "events"}).as_dict()
+        assert (chosen["positions"], chosen["time"]) == ("rotary", "events")
+        assert MODELS[name].configure(chosen).as_dict() == chosen
+    assert MODELS["hstu"].configure().as_dict()["time"] == "none", "as in files of earlier versions"

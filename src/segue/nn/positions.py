@@ -1,10 +1,18 @@
-"""Biases of attention scores by the distance of two events: in positions, and in time.
+"""How attention knows where in a history an event stands, and when it was.
 
-    position bias     p[t - s]                              of event s, seen from the later position t
-    time bias         w[bucket(q_t - time_s)]               q_t is the moment from which the events are seen at t
-    bucket(d)         floor(ln(max(d, 1)) / .301)           so that two moments twice as far apart are 2 or 3 buckets on
+    absolute          x_t = e_t + p_t                       a vector of each position, added to that of the item
+    relative          score_ts = q_t . k_s + p[t - s]       a number for each distance of two positions
+    rotary            score_ts = R(t) q_t . R(s) k_s        R(t) turns the vector by angles that grow with t
+    time              score_ts = q_t . k_s + w[bucket(q_t - time_s)]       a number for each bucket of durations
 
-Source: the bias in the program of HSTU (Zhai et al., ICML 2024), where one number serves all heads.
+The vectors of `absolute` are one parameter of a model, whose rows are counted from the newest event; the others are
+here. R(t) turns the pair (x_2i, x_2i+1) by the angle t b^(-2i/e), where e is the size of a head and b = 10000. The
+score depends on t - s alone, and nothing is learnt. q_t of `time` is the moment from which the events are seen at t,
+and bucket(d) = floor(ln(max(d, 1)) / .301): two moments twice as far apart are 2 or 3 buckets on.
+
+Sources: Vaswani et al., "Attention is all you need", NIPS 2017 (absolute); the bias in the program of HSTU, where one
+number serves all heads (Zhai et al., ICML 2024; relative and time); Su, Lu, Pan, Murtadha, Wen and Liu, "RoFormer:
+enhanced transformer with rotary position embedding", arXiv:2104.09864, 2021, section 3.2.2 (rotary).
 """
 
 from __future__ import annotations
@@ -15,6 +23,7 @@ from torch import Tensor, nn
 
 BUCKET_WIDTH = 0.301  # of the natural logarithm of a duration
 NUM_BUCKETS = 128  # the last one begins at e^38: after 1.2 years if times are nanoseconds, and after ages otherwise
+ROTARY_BASE = 10_000.0
 
 
 class RelativePositionBias(nn.Module):
@@ -61,3 +70,17 @@ def time_buckets(moment: Int[Tensor, "B P"], times: Int[Tensor, "B P"]) -> Int[T
     """
     duration = (moment[:, :, None] - times[:, None]).clamp_(min=1)  # (B, P, P)
     return (duration.float().log_() / BUCKET_WIDTH).long().clamp_(max=NUM_BUCKETS - 1)
+
+
+def rotate(x: Float[Tensor, "B h C e"]) -> Float[Tensor, "B h C e"]:
+    """The queries or keys of the last C positions, turned as `rotary` says; e is even.
+
+    Positions are counted from the newest, so padding changes nothing.
+    """
+    count, size = x.shape[2:]
+    position = torch.arange(-count, 0, device=x.device, dtype=x.dtype)  # (C,)
+    frequency = ROTARY_BASE ** (-torch.arange(0, size, 2, device=x.device, dtype=x.dtype) / size)  # (e / 2,)
+    angle = position.unsqueeze(1) * frequency  # (C, e / 2)
+    cos, sin = angle.cos(), angle.sin()
+    even, odd = x[..., ::2], x[..., 1::2]  # (B, h, C, e / 2)
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(3)
