@@ -13,6 +13,8 @@ from segue.papers.criteo import table5 as criteo_table5
 from segue.papers.hcrnn import figures as hcrnn_figures
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.hcrnn import table3 as hcrnn_table3
+from segue.papers.hcrnn import table3_paper as hcrnn_table3_paper
+from segue.papers.hcrnn import table3_paper_movielens as hcrnn_table3_paper_movielens
 from segue.papers.hgn import blends as cds_blends
 from segue.papers.hgn import figures as hgn_figures
 from segue.papers.hgn import table2 as hgn_table2
@@ -40,6 +42,8 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "cds-blends": cds_blends.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
     "hcrnn-table3": hcrnn_table3.reproduce,
+    "hcrnn-table3-paper": hcrnn_table3_paper.reproduce,
+    "hcrnn-table3-paper-movielens": hcrnn_table3_paper_movielens.reproduce,
     "hcrnn-figures": hcrnn_figures.reproduce,
     "criteo-table1": criteo_table1.reproduce,
     "criteo-table2-params": criteo_table2_params.reproduce,
