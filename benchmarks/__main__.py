@@ -3,6 +3,7 @@
     python -m benchmarks                                       all benchmarks: about an hour
     python -m benchmarks --only epoch-ce,eval                  some of them
     python -m benchmarks --quick                               a test that everything runs; its figures mean nothing
+    python -m benchmarks --only hstu --add                     adds some of them to the results of an earlier run
     python -m benchmarks --page                                only writes the tables of README.md again
 
 Every measurement is stored in .bench/results. An interrupted run is resumed: only what is missing, or was measured
@@ -52,8 +53,15 @@ def main(argv: list[str] | None = None) -> None:
     versions = {name: peer.versions for name, peer in peers.items()}
     run = CompleteRun.here(load_results(plan, folder), missing | failed, versions)
     print("\n" + "\n".join(report.blocks(run).values()))
-    published = CompleteRun.read(COMPLETE).results if COMPLETE.exists() else {}
-    wanted = [] if args.incomplete else [name for name in BENCHMARKS if name not in missing or name in published]
+    published = CompleteRun.read(COMPLETE) if COMPLETE.exists() else None
+    if args.add:
+        if published is None:
+            raise SystemExit(f"--add: {COMPLETE}: there is none; a complete run of the benchmarks writes it")
+        run, wanted = published.with_results(run, args.only), args.only
+    elif args.incomplete:
+        wanted = []
+    else:
+        wanted = [name for name in BENCHMARKS if name not in missing or (published and name in published.results)]
     reason = "--quick measures too little" if args.quick else reason_not_to_publish(run.results, wanted, version)
     if reason:
         print(f"{README.name} is unchanged: {reason}")
@@ -88,6 +96,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--incomplete",
         action="store_true",
         help="store the results and write README.md although some are missing",
+    )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="store the benchmarks of --only beside those of the committed file, which stay as they are",
     )
     parser.add_argument("--page", action="store_true", help="measure nothing; write README.md from the stored results")
     parser.add_argument("--fresh", action="store_true", help="delete the stored measurements")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.benchmark import Benchmark, TableRow, Variant
 
 LOWERED = "lowered from 3 times when segue took as long as the program of the author"
+FEW_BATCHES = "--batches 5 --repeat 1"
 COMPILED_PEER = "implicit is a C++ program for this one purpose, so segue may take longer"
 
 
@@ -27,6 +28,18 @@ def prefixes(
         for variant in variants
     )
     return Benchmark(data=(data,), variants=(*peers, *variants), rounds=1, table_rows=table_rows)
+
+
+def transformer(model: str, *variants: Variant, label: str) -> Benchmark:
+    """A transformer of peers and of segue, on the last 100 of each user of ml-1m; whole epochs, then a test."""
+    row = TableRow(
+        label=f"epoch, {label}, ml-1m, {model}, the last 100 of each user",
+        variant="segue",
+        part="epochs",
+        min_speedup=1.5,
+        quality_metrics=("ndcg@10",),
+    )
+    return Benchmark(data=("ml-1m",), variants=variants, rounds=1, table_rows=(row,))
 
 
 def truncated(setting: str, batches: int, expected_seconds: float) -> Variant:
@@ -199,6 +212,25 @@ BENCHMARKS: dict[str, Benchmark] = {
                 quality_metrics=("ndcg@10",),
             ),
         ),
+    ),
+    "bert4rec": transformer(
+        "BERT4Rec",
+        Variant("RecTools", "--model BERT4Rec --num-heads 2 --loss softmax", 300, quick=FEW_BATCHES),
+        Variant("RePlay", "--model BERT4Rec --num-heads 2", 200, quick=FEW_BATCHES),
+        Variant("segue", "sequence --setting bert4rec-ce", 60, quick=FEW_BATCHES),
+        label="masked, CE",
+    ),
+    "esasrec": transformer(
+        "eSASRec",
+        Variant("RecTools", "--model eSASRec --loss sampled_softmax", 700, quick=FEW_BATCHES),
+        Variant("segue", "sequence --setting esasrec-sampled", 60, quick=FEW_BATCHES),
+        label="256 shared negatives",
+    ),
+    "hstu": transformer(
+        "HSTU, the moment known",
+        Variant("RecTools", "--model HSTU --loss softmax", 350, quick=FEW_BATCHES),
+        Variant("segue", "sequence --setting hstu-ce", 60, quick=FEW_BATCHES),
+        label="CE",
     ),
     "item-knn": Benchmark(
         data=("ml-1m",),

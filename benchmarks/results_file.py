@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -53,6 +54,17 @@ class CompleteRun:
             return cls(**json.loads(path.read_text("utf-8")))
         except (ValueError, TypeError) as error:
             raise SystemExit(f"{path}: not a file of results ({error}); measure again, or restore it") from None
+
+    def with_results(self, newer: CompleteRun, names: Iterable[str]) -> CompleteRun:
+        """These results with those of `newer` for the named benchmarks; each record says when it was measured.
+
+        Ends the program if they were measured on different machines.
+        """
+        if newer.machine != self.machine:
+            raise SystemExit(f"--add: measured on {newer.machine}, the results that are there on {self.machine}")
+        new = {name: newer.results[name] for name in names if name in newer.results}
+        missing = {name: reason for name, reason in self.missing.items() if name not in new}
+        return replace(self, results={**self.results, **new}, missing=missing, peers={**self.peers, **newer.peers})
 
     def write(self, path: Path) -> None:
         """Write the file. The commands are left out: they name folders of the machine, and the plan has them."""

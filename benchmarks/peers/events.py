@@ -5,7 +5,7 @@ same split
 
     items     2970 1179 1575 ... | 1109 1121 ...       numbered from 1
     offsets   0                    53                 of each user's rows
-    starts    978300019            978298124          the time of each user's first row
+    times     978300019            978298124          of each row, in seconds
               |---- train ----| valid | test |        leave-one-out
 
 This module runs in every peer's environment, so it imports only the standard library and NumPy at its top.
@@ -26,17 +26,17 @@ K = 10  # items in a list
 
 @dataclass(frozen=True)
 class Events:
-    """A log: `items` (n,) of all users in turn; `offsets` (users + 1,) where each begins, `starts` (users,) when."""
+    """A log: `items` (n,) of all users in turn; `offsets` (users + 1,) where each begins, `times` (n,) of all rows."""
 
     items: Ids
     offsets: Ids
-    starts: Ids
+    times: Ids
 
     @classmethod
     def read(cls, path: str | Path) -> Events:
         """Read the exported file."""
         with np.load(path) as file:
-            return cls(file["items"], file["offsets"], file["starts"])
+            return cls(file["items"], file["offsets"], file["times"])
 
     @property
     def num_users(self) -> int:

@@ -66,7 +66,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(args.seed)
     clocks = time_epochs(program.SessionDataIterator, args.batches)
     user, item, position = args.events.without_last(2)
-    time = args.events.starts[user - 1] + position  # both programs take the sessions in the order of their start
+    # both programs take the sessions in the order of their start
+    time = args.events.times[args.events.offsets[user - 1]] + position
     net = program.GRU4Rec(
         layers=[100],
         loss=args.loss,

@@ -44,6 +44,6 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
     offsets = np.searchsorted(user, np.arange(1, log.num_users + 2))
     args.events.parent.mkdir(parents=True, exist_ok=True)
     assert log.time is not None
-    starts = log.time[log.start[1:]]
-    np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64), starts=starts)
+    times = log.time[log.rows()]
+    np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64), times=times)
     return {"events": str(args.events), "rows": len(log)}

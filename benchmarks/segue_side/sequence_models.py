@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.segue_side.data_sets import load
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.models.base.model import GradientModel
 
-RECTOOLS = {
+TRANSFORMER = {
     "embedding_dim": 64,
     "window": 100,
     "num_blocks": 2,
     "num_heads": 1,
     "dropout": 0.2,
-    "coverage": "last",
     "batch_size": 128,
+    "loss": "ce",
+    "lr": 1e-3,
 }
+RECTOOLS = {**TRANSFORMER, "coverage": "last"}
 RECBOLE = {"embedding_dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
 AUTHOR = {
     "bptt": "one",
@@ -46,8 +49,22 @@ AUTHOR = {
     "lr": 0.05,
 }
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sasrec-bce": ("sasrec", {**RECTOOLS, "loss": "bce", "lr": 1e-3}),
-    "sasrec-ce": ("sasrec", {**RECTOOLS, "loss": "ce", "lr": 1e-3}),
+    "sasrec-bce": ("sasrec", {**RECTOOLS, "loss": "bce"}),
+    "sasrec-ce": ("sasrec", RECTOOLS),
+    "bert4rec-ce": ("bert4rec", {**TRANSFORMER, "num_heads": 2, "mask_prob": 0.15, "newest_prob": 0.0}),
+    "esasrec-sampled": (
+        "esasrec",
+        {
+            **TRANSFORMER,
+            "coverage": "last",
+            "loss": "sampled-ce",
+            "negative_sampling": "shared",
+            "num_negatives": 256,
+            "sample_alpha": 0.0,
+            "logq_correction": False,
+        },
+    ),
+    "hstu-ce": ("hstu", {**TRANSFORMER, "time": "request"}),
     "sasrec-50": (
         "sasrec",
         {**RECBOLE, "num_heads": 2, "ffn_dim": 256, "activation": "gelu", "dropout": 0.5, "batch_size": 41},
@@ -88,6 +105,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru4rec-bprmax": ("gru4rec", {**AUTHOR, "loss": "bpr-max", "activation": "elu"}),
 }
 ON_ML_100K = "narm-50", "stamp-50"  # the others are on ml-1m
+LAST_ROWS = "bert4rec-ce", "hstu-ce"  # trained on the last rows of each user, as the others are with coverage=last
 
 
 def sequence(args: argparse.Namespace) -> dict[str, Any]:
@@ -104,14 +122,17 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
         settings = {**settings, "windows_per_row": args.windows_per_row}
     log = load("ml-100k" if args.setting in ON_ML_100K else "ml-1m")
     protocol = Protocol.named("leave-one-out")
+    if settings.get("time") == "request":
+        protocol = protocol.with_settings({"request_time": "known"})
     split = protocol.split(log)
     model_class = truncated(find(name), args.batches) if args.batches else find(name)
+    train = last_rows(split.train, settings["window"] + 1) if args.setting in LAST_ROWS else split.train
     torch.manual_seed(args.seed)
     config = model_class.configure({**settings, "epochs": args.warm_up + args.repeat}, None)
     model = model_class(config, Sizes(log.num_users, log.num_items))
-    num_run = count_examples(model, split.train)
-    num_all = count_pairs(split.train, settings)
-    trained = fit(model, split.train, seed=args.seed)
+    num_all = count_pairs(train, settings)
+    num_run = count_examples(model, train) if args.batches else num_all
+    trained = fit(model, train, seed=args.seed)
     result = {"examples": num_all, "examples_run": num_run, **epochs(trained, args, scale=num_all / num_run)}
     if args.batches:
         return result
@@ -126,6 +147,13 @@ def truncated(model_class: Any, batches: int) -> Any:
             return itertools.islice(super().batches(log, rng), batches)
 
     return Truncated
+
+
+def last_rows(log: Log, count: int) -> Log:
+    """The last `count` rows of each user."""
+    import numpy as np
+
+    return replace(log, start=np.maximum(log.start, log.stop - count))
 
 
 def count_examples(model: GradientModel, log: Log) -> int:
