@@ -8,6 +8,7 @@ same instances: each click of the newest 10% of events. The variants are
     clicks alone        trained on clicks, and shown the clicks of a history
     all interactions    trained on all interactions with a hotel to predict clicks, and shown all of them
     with their types    the same, and the model reads which interaction is which (SASRec, HSTU)
+    all learnt          trained to predict every interaction, and shown all of them
 
 The JSON has the form of `segue run --json --by`: a group for each variant, and for each difference from the first one
 with its 95% interval. `docs/stored_runs.py` stores it.
@@ -46,7 +47,7 @@ CLICK = "clickout item"
 EVENTS = (CLICK, *(f"interaction item {kind}" for kind in ("image", "info", "deals", "rating")), "search for item")
 PROTOCOL = Protocol.named("global-time").with_settings({"targets": (CLICK,)})
 METRICS = ("recall@10", "ndcg@10")
-VARIANTS = ("clicks alone", "all interactions", "with their types")
+VARIANTS = ("clicks alone", "all interactions", "with their types", "all learnt")
 
 
 class ShownClicks(Model):
@@ -67,8 +68,9 @@ class ShownClicks(Model):
 
 def trained(model: str, variant: str, split: Split, settings: Mapping[str, Any], seed: int) -> Model:
     """A variant of a model, with the weights of its best epoch on validation."""
-    of_variant = {"event_types": True} if variant == VARIANTS[2] else {}
-    experiment = Experiment(model=model, protocol=PROTOCOL, settings={**settings, **of_variant}, seed=seed)
+    of_variant = {VARIANTS[2]: {"event_types": True}, VARIANTS[3]: {"event_weights": [f"{one}=1" for one in EVENTS]}}
+    all_settings = {**settings, **of_variant.get(variant, {})}
+    experiment = Experiment(model=model, protocol=PROTOCOL, settings=all_settings, seed=seed)
     rows, wrap = split.train, _unchanged
     if variant == VARIANTS[0]:
         assert rows.is_target is not None
@@ -121,7 +123,7 @@ def main() -> None:
     settings = dict(word.split("=", 1) for word in arguments.set)
     reads_types = "event_types" in find(arguments.model).Config.model_fields
     found: dict[str, RepeatedPredictions] = {}
-    for variant in VARIANTS if reads_types else VARIANTS[:2]:
+    for variant in VARIANTS if reads_types else (*VARIANTS[:2], VARIANTS[3]):
         models = [trained(arguments.model, variant, split, settings, seed) for seed in range(arguments.seeds)]
         found[variant] = RepeatedPredictions([PROTOCOL.evaluate(model, split, "test") for model in models])
     rows = [row for metric in METRICS for row in _rows(found, metric)]

@@ -33,7 +33,7 @@ SETTINGS = {
         r"unknown setting 'embedding_dimm', did you mean 'embedding_dim'.*known: .*lr",
     ),
     "setting of another model": Bad(
-        "run pop events.csv --set embedding_dim=3", r"unknown setting 'embedding_dim'; known: none"
+        "run pop events.csv --set embedding_dim=3", r"unknown setting 'embedding_dim'; known: event_weights"
     ),
     "setting without a value": Bad("run hgn events.csv --set dim", r"--set dim: must look like name=value"),
     "setting without a name": Bad("run hgn events.csv --set =3", r"--set =3: must look like name=value"),

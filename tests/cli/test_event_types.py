@@ -53,9 +53,25 @@ def test_saved_logs_keep_types(segue, here, typed):
     assert "no events of type 'gift'; it has: view, buy" in " ".join(message.split())
 
 
+def test_weights_are_settings_that_change_no_protocol(segue, here, typed):
+    for name, words in {"all": "", "some": "--set event_weights=view=0.3"}.items():
+        done(segue(f"run seq-knn {READ} --targets buy --no-baselines --out models/{name} --json {name}.json {words}"))
+    results = [json.loads((here / name).read_text()) for name in ("all.json", "some.json")]
+    assert len({result["protocol"]["fingerprint"] for result in results}) == 1
+    assert results[1]["experiment"]["settings"] == {"event_weights": "view=0.3"}
+    assert "12 evaluation instances" in done(segue(f"evaluate models/some --data {READ}"))
+    lists = [done(segue(f"recommend models/{name} --user u3")) for name in ("all", "some")]
+    assert lists[0] != lists[1]
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        (f"run ease {READ} --set event_weights=gift=2", "no events of type 'gift'; it has: view, buy"),
+        (f"run ease {READ} --set event_weights=view", "must be names of types, each with a weight of at least 0"),
+        (f"run ease {READ} --set event_weights=view=0,buy=0", "no event counts in training"),
+        ("run sasrec events.csv --set event_weights=buy=2", "has no types of events; read it with their column"),
+        (f"run item2vec {READ} --set event_weights=buy=2", "unknown setting 'event_weights'"),
         ("run pop events.csv --targets buy", "has no types of events, so that there are no targets buy"),
         ("run pop events.csv --events buy", "no column looks as if it held types of events"),
         ("run pop shop.csv --event-col kin", "no column 'kin' for the event, did you mean 'kind'"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.event_types import target_counts, target_rows, with_targets
+from segue.data.event_types import item_weights, target_rows, target_weights, with_targets
 from segue.data.log import Log
 from segue.data.newer import merge_newer
 from segue.data.readers.ingest import read_log
@@ -115,7 +115,10 @@ def test_target_rows_and_counts(log: Log, wanted: set[str]) -> None:
         item for user in range(1, log.num_users + 1) for item, kind in rows_of_user(view, user) if kind in wanted
     ]
     assert log.item[target_rows(view)].tolist() == expected
-    assert target_counts(view).tolist() == np.bincount(expected, minlength=log.num_items + 1).tolist()
+    assert (
+        item_weights(view, target_weights(view, {})).tolist()
+        == np.bincount(expected, minlength=log.num_items + 1).tolist()
+    )
 
 
 def targets_of(split: Split, part: Any) -> list[tuple[int, list[tuple[int, str]], tuple[int, str]]]:

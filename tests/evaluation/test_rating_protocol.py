@@ -237,7 +237,7 @@ def test_validation_is_to_be_maximised() -> None:
     assert WARM.validation_metric(model, split, "rmse") < 0 < WARM.validation_metric(model, split, "auc")
     ranked = RankingProtocol.named("leave-one-out")
     whole = ranked.split(LOG)
-    pop = Pop(Config(), Sizes(LOG.num_users, LOG.num_items))
+    pop = Pop(Pop.configure(), Sizes(LOG.num_users, LOG.num_items))
     pop.fit(whole.train)
     expected = measure(ranked.rank(pop, whole, "valid"), "ndcg@10").mean()
     assert ranked.validation_metric(pop, whole, "ndcg@10") == pytest.approx(expected)

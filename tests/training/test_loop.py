@@ -103,7 +103,7 @@ def test_seed_determines_the_weights() -> None:
 
 
 def test_direct_model_is_fitted_in_one_call() -> None:
-    model = Pop(Config(), Sizes(LOG.num_users, LOG.num_items))
+    model = Pop(Pop.configure(), Sizes(LOG.num_users, LOG.num_items))
     training = fit(model, LOG)
     assert (training.epochs, training.best, training.metric) == ([], 0, None)
     assert model.count.sum() == len(LOG)

@@ -26,11 +26,15 @@ class ResizableBuffers(nn.Module):
 
     Class attributes:
         resizable: the names of these buffers.
+        optional: those of them that files of earlier versions lack; they are empty then.
     """
 
     resizable: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]] = ()
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        for name in self.optional:
+            state_dict.setdefault(prefix + name, getattr(self, name)[:0])
         for name in self.resizable:
             stored = state_dict.get(prefix + name)
             if stored is not None and stored.dim() == 1:
@@ -86,12 +90,13 @@ class SparseMatrix(ResizableBuffers):
         self.indices = torch.from_numpy(indices.finished()).to(self.indices)
         self.values = torch.from_numpy(values.finished()).to(self.values)
 
-    def to_scipy(self) -> sp.csr_array:
-        """The matrix as a `scipy.sparse` array that shares its entries."""
+    def to_scipy(self, values: Float[Tensor, "k"] | None = None) -> sp.csr_array:
+        """The matrix, or one with other values in its places, as a `scipy.sparse` array that shares its entries."""
+        values = self.values if values is None else values
         # scipy wants one type for both arrays of integers
         kind = np.int32 if len(self.values) < np.iinfo(np.int32).max else np.int64
         indptr, indices = (part.numpy(force=True).astype(kind, copy=False) for part in (self.indptr, self.indices))
-        return sp.csr_array((self.values.numpy(force=True), indices, indptr), shape=self.shape)
+        return sp.csr_array((values.numpy(force=True), indices, indptr), shape=self.shape)
 
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """For each b, the sum over l of `weights[b, l]` times row `rows[b, l]` of the matrix, as a dense tensor."""
@@ -112,9 +117,14 @@ class SparseMatrix(ResizableBuffers):
         query = sp.csr_array((weights.ravel(), row, start), shape=(count, self.shape[0]))
         return (query @ matrix).toarray()
 
-    def entries(self, rows: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"], Float[Tensor, "m"]]:
-        """All entries of some rows: for each entry, the position of its row in `rows`, its column and its value."""
-        chosen = self.to_scipy()[rows.numpy(force=True)]
+    def entries(
+        self, rows: Int[Tensor, "n"], values: Float[Tensor, "k"] | None = None
+    ) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"], Float[Tensor, "m"]]:
+        """All entries of some rows: for each entry, the position of its row in `rows`, its column and its value.
+
+        With `values`, all entries of the matrix have these in place of their own.
+        """
+        chosen = self.to_scipy(values)[rows.numpy(force=True)]
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)

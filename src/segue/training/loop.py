@@ -229,7 +229,7 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         rng = np.random.default_rng((seed, epoch))
-        own_epoch = model.own_epoch()
+        own_epoch, log = model.own_epoch(), model.config.draw_targets(log, rng)
         with training_size(len(log) * model.config.epochs):
             losses = own_epoch(log, rng) if own_epoch else _train_batches(model, optimizer, log, rng)
     if len(losses) == 0:

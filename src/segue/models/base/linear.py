@@ -3,8 +3,9 @@
     score(j) = sum over the last `window` items i of the history, newest first (r = 0, 1, ...), of
                position_decay^r  B_ij
 
-A subclass computes the weights B in closed form. They are dense, so that they are limited to the `max_items` most
-popular items; all other items score 0.
+A subclass computes the weights B in closed form, to predict targets: where only some events may be, B_ij is learnt from
+those with j, and events with weights count so much. The weights B are dense, so that they are limited to the
+`max_items` most popular items; all other items score 0.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from scipy.linalg import lapack
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.config import Config, Field
-from segue.data.log import Floats, Ids, Log, distinct
+from segue.config import Field
+from segue.data.event_types import heaviest
+from segue.data.log import Floats, Ids, Log
 from segue.errors import require
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import LogUniform, Space, Uniform
 from segue.nn.buffers import require_ids
@@ -33,7 +36,7 @@ MIN_L2_SHARE = 1e-12  # of the trace of the matrix that l2 is added to; the inve
 LINEAR_SPACE: Space = {"l2": LogUniform(10.0, 5000.0), "position_decay": Uniform(0.4, 1.0)}
 
 
-class LinearConfig(Config):
+class LinearConfig(EventWeightsConfig):
     """Settings of all linear models."""
 
     l2: float = Field(500.0, gt=0, description="Weight of the L2 penalty on the item-item weights.")
@@ -123,14 +126,21 @@ class LinearModel(DirectModel):
         return similarities
 
 
-def user_item_matrix(log: Log, place: Ids) -> sp.csr_array:
-    """X, (U, n): 1 where a user has an item; `place` is that of `LinearModel.item_weights`."""
+def user_item_matrix(log: Log, place: Ids, weights: Floats | None = None) -> sp.csr_array:
+    """X, (U, n): 1, or the largest weight of an event, where a user has an item.
+
+    Args:
+        log: the log.
+        place: that of `LinearModel.item_weights`.
+        weights: (R,) the weight of each row of the log's columns; 1 by default.
+    """
     user, item = log.events()
     span = int(place.max(initial=0)) + 1
-    keys = distinct(user * span + place[item])
-    keys = keys[keys % span > 0]
-    ones = np.ones(len(keys))
-    return sp.csr_array((ones, (keys // span - 1, keys % span - 1)), shape=(log.num_users, span - 1))
+    weight = np.ones(len(item)) if weights is None else log.column(weights)
+    keys, values = heaviest(user * span + place[item], weight)
+    known = keys % span > 0
+    keys, values = keys[known], values[known]
+    return sp.csr_array((values, (keys // span - 1, keys % span - 1)), shape=(log.num_users, span - 1))
 
 
 def regression_weights(gram: Floats, cross: Floats, *, l2: float, max_diagonal: float | None) -> Floats:

@@ -257,6 +257,10 @@ class GradientModelConfig(Config):
         """The numbers of item features that a model of these settings is built for, by their names in `Sizes`."""
         return {}
 
+    def draw_targets(self, log: Log, rng: np.random.Generator) -> Log:
+        """The training log of an epoch: `log`, in which other events may be targets."""
+        return log
+
 
 class FeaturedConfig(GradientModelConfig):
     """Settings of models that can use features of the items."""

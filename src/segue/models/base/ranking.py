@@ -31,6 +31,7 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.encoded_items import EncodedItems, EncodedItemsConfig
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import Sizes
 from segue.nn import losses
 from segue.nn.compiled.loop import overrides
@@ -43,7 +44,7 @@ from segue.nn.softmax_loss import all_items_cross_entropy
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
 
 
-class RankingConfig(EncodedItemsConfig):
+class RankingConfig(EventWeightsConfig, EncodedItemsConfig):
     """Settings of models that are trained to rank."""
 
     renamed: ClassVar[dict[str, str]] = {

@@ -4,7 +4,10 @@
     a neighbour        x  b  y  c  z      similarity w(b) + w(c); the distances of y and z from the match c count
 
     sim(n)   = sum over the shared items i of  w_i u_n(i)
-    score(j) = sum over the neighbours n that have j of  sim(n) v_n(j) / d(j)
+    score(j) = sum over the neighbours n that have j of  sim(n) v_n(j) t_n(j) / d(j)
+
+t_n(j) is 1. Where only some events are targets, it is 1 if n has j as a target, and otherwise 0; with weights, it is
+the largest weight of the events of n with j. All events are compared.
 
 Of the sessions that share an item, the newest `sample_size` are compared, and the `num_neighbours` most similar ones of
 these are used; the user's own session is not among them. A model says what the weights are: u of sharing an item with a
@@ -24,19 +27,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config, Field
+from segue.config import Field
+from segue.data.event_types import heaviest
 from segue.data.log import Floats, Ids, Log
 from segue.data.time_units import SECONDS_PER_DAY
+from segue.errors import require
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, Sizes
 from segue.nn.buffers import require_ids
-from segue.nn.sparse import SparseMatrix
+from segue.nn.sparse import ResizableBuffers, SparseMatrix
 
 ROWS = 4  # rows of a batch that are scored at a time, so that the items of their neighbours stay in the cache
 MAX_CELLS = 4_000_000  # similarities that are in memory at a time
 MAX_POSITION = 2**24  # the last one that float32 tells from the next
 
 
-class SessionKNNConfig(Config):
+class SessionKNNConfig(EventWeightsConfig):
     """Settings of all models of similar sessions."""
 
     num_neighbours: int = Field(300, ge=1, description="Number of most similar sessions whose items are scored.")
@@ -60,7 +66,9 @@ class Sessions:
         session: (n,) the session of each entry. There is an entry for each item of each session.
         item: (n,) its item.
         position: (n,) the position of the item in the session, from 0; the last one of an item that recurs.
+        target: (n,) t, the weight of the item as a target of the session.
         num_sessions: (I + 1,) number of sessions that have each item.
+        num_targets: (I + 1,) the sum of the weights of each item.
         length: (U + 1,) number of different items of each session.
         age: (U + 1,) days from the last event of each session to that of the newest one; 0 where times are no dates.
     """
@@ -69,12 +77,15 @@ class Sessions:
     session: Ids
     item: Ids
     position: Ids
+    target: Floats
     num_sessions: Ids
+    num_targets: Floats
     length: Ids
     age: Floats
 
     @classmethod
-    def of(cls, log: Log) -> Sessions:
+    def of(cls, log: Log, weights: Floats) -> Sessions:
+        """The sessions of a log, whose rows have the weights (R,) as targets."""
         end = np.zeros(log.num_users + 1, np.int64)
         if log.time is not None and len(log):
             end = log.time[np.maximum(log.stop - 1, 0)]
@@ -82,14 +93,16 @@ class Sessions:
         number = np.empty(log.num_users + 1, np.int64)
         number[order] = np.arange(log.num_users + 1)
         session, item, position = _entries(log, number)
+        target = _targets(log, number, weights, session * (log.num_items + 1) + item)
         num_sessions = np.bincount(item, minlength=log.num_items + 1)
+        num_targets = np.bincount(item, target, log.num_items + 1).astype(np.float64)
         length = np.bincount(session, minlength=log.num_users + 1)
         day = np.inf if log.time_unit is None else SECONDS_PER_DAY * log.ticks_per_second
         age = np.where(log.lengths[order] > 0, end[order[0]] - end[order], 0) / day
-        return cls(number, session, item, position, num_sessions, length, age)
+        return cls(number, session, item, position, target, num_sessions, num_targets, length, age)
 
 
-class SessionKNN(DirectModel):
+class SessionKNN(ResizableBuffers, DirectModel):
     """Recommends items of the training sessions that are most similar to the current one.
 
     Class attributes:
@@ -99,11 +112,13 @@ class SessionKNN(DirectModel):
     """
 
     depends_on_seed = False
+    resizable = optional = ("target",)
     config: SessionKNNConfig
     skips_padding = "anywhere"
     sums_repeats: ClassVar[bool]
     match: ClassVar[str]
     session_number: Tensor
+    target: Tensor
     divisor: Tensor
 
     def __init__(self, config: SessionKNNConfig, sizes: Sizes) -> None:
@@ -112,6 +127,7 @@ class SessionKNN(DirectModel):
         num_users, num_items = sizes.num_users + 1, sizes.num_items + 1
         self.item_sessions = SparseMatrix((num_items, num_users))  # the weight of sharing each item with each session
         self.session_items = SparseMatrix((num_users, num_items))  # the position of each item in each session
+        self.register_buffer("target", torch.zeros(0))  # t of each entry of `session_items`; empty if it is 1
         self.register_buffer("session_number", torch.zeros(num_users, dtype=torch.int64))
         self.register_buffer("divisor", torch.ones(num_items))
 
@@ -136,10 +152,15 @@ class SessionKNN(DirectModel):
         return None
 
     def fit(self, log: Log) -> None:
-        sessions = Sessions.of(log)
+        sessions = Sessions.of(log, self.config.target_weights(log))
         cells = sessions.item, sessions.session
         self.item_sessions.set(sp.coo_array((self.shared_weights(sessions), cells), shape=self.item_sessions.shape))
         self.session_items.set(sp.coo_array((sessions.position, cells[::-1]), shape=self.session_items.shape))
+        if (sessions.target == 1).all():
+            self.target = self.target[:0]
+        else:  # in the order of the entries of `session_items`
+            target = sp.coo_array((sessions.target, cells[::-1]), shape=self.session_items.shape).tocsr()
+            self.target = torch.from_numpy(target.data).to(self.target)
         self.session_number.copy_(torch.from_numpy(sessions.number))
         self.divisor.copy_(torch.from_numpy(self.item_divisor(sessions)))
 
@@ -147,6 +168,8 @@ class SessionKNN(DirectModel):
         """Raise `ConfigError` if loaded numbers of sessions, or positions in them, cannot be."""
         require_ids(self.session_number, self.sizes.num_users, "numbers of sessions")
         require_ids(self.session_items.values, MAX_POSITION, "positions in sessions")
+        fits = len(self.target) in (0, len(self.session_items.values))
+        require(fits and not (self.target < 0).any(), "sessions have no such weights of targets")
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last_items(self.window)
@@ -185,6 +208,8 @@ class SessionKNN(DirectModel):
             match = torch.zeros_like(session).scatter_reduce_(0, neighbour, position * (shared >= width), "amax")
         weights = self.distance_weights(torch.arange(-width, width + 1, device=user.device).to(self.divisor))
         counts = weights[position.sub_(match.sub_(width)[neighbour])].mul_(similarity[neighbour])
+        if len(self.target):
+            counts *= self.session_items.entries(session, self.target)[2]
         scores.view(-1).index_add_(0, cell, counts)
 
     def _neighbours(self, user: Tensor, history: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -208,6 +233,16 @@ def _entries(log: Log, number: Ids) -> tuple[Ids, Ids, Ids]:
     row = len(item) - 1 - np.unique(backwards, return_index=True)[1]
     row = row[np.lexsort((position[row], session[row]))]
     return session[row], item[row].astype(np.int64), position[row]
+
+
+def _targets(log: Log, number: Ids, weights: Floats, entries: Ids) -> Floats:
+    """The largest weight of the events of each entry (session * (I + 1) + item); 0 where none counts."""
+    user, item = log.events()
+    keys, largest = heaviest(number[user] * (log.num_items + 1) + item, log.column(weights))
+    order = np.argsort(entries)
+    target = np.zeros(len(entries))
+    target[order[np.searchsorted(entries[order], keys)]] = largest
+    return target
 
 
 def ages(history: Int[Tensor, "B L"]) -> Int[Tensor, "L"]:

@@ -32,6 +32,7 @@ from segue.batches.sequences import user_item_pairs, user_item_triples
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.compiled.loop import overrides
@@ -42,7 +43,7 @@ from segue.nn.optim import Optimizer
 from segue.nn.pairwise_sgd import NoOptimizer, sgd_epoch
 
 
-class BPRMFConfig(FeaturedConfig):
+class BPRMFConfig(EventWeightsConfig, FeaturedConfig):
     """Settings of BPR-MF."""
 
     renamed: ClassVar[dict[str, str]] = {"bias": "item_bias"}

@@ -39,6 +39,7 @@ from segue.batches.sequences import user_item_pairs
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import GradientModel, GradientModelConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.dropout import dropout
@@ -48,7 +49,7 @@ from segue.nn.losses import bce
 PAIRS_PER_CHUNK = 1 << 13  # pairs that pass the MLP at a time when all items are scored, so that they fit in the cache
 
 
-class NeuMFConfig(GradientModelConfig):
+class NeuMFConfig(EventWeightsConfig, GradientModelConfig):
     """Settings of NeuMF."""
 
     renamed: ClassVar[dict[str, str]] = {

@@ -13,6 +13,9 @@ exp(-age / session_days), with the age of the session's last event. The solution
     K =  alpha X'^T W_full^2 X  + (1 - alpha) S^T W_par^2 T
     B = P (K - diag(m)),    m_j = max(0, (P K)_jj - max_diagonal) / P_jj
 
+Where only some events are targets, or have weights, X has the largest weight of a session's events with an item, and
+the items in T count their weights; X' and S have all events.
+
 `LinearModel` scores. Each decay is exp(-1 / delta) in the symbols of the paper.
 
 Differences. The paper bounds the diagonal of SLIS (alpha = 1) alone, and not that of the joint model; here the bound
@@ -125,16 +128,19 @@ class SLIST(LinearModel):
         sources = sp.diags_array(scale) @ items
         weighted = sources.T @ sp.diags_array(weight[1:])
         gram += (weighted @ sources).toarray()
-        cross += (weighted @ items).toarray()
+        cross += (weighted @ user_item_matrix(log, place, self.config.target_weights(log))).toarray()
 
     def _add_transitions(self, gram: Floats, cross: Floats, log: Log, place: Ids, weight: Floats) -> None:
         """Add the sums of the transition model, with the weight of each session."""
+        target = self.config.target_weights(log)
         for users, rows in by_length(log, place, self.config.max_events):
             item = place[log.item[rows]] - 1  # (b, L)
             past, future = self._partial_sessions(rows.shape[1])
-            for total, values in ((gram, past.T @ past), (cross, past.T @ future)):
-                first, second = np.nonzero(values)
-                add_pairs(total, item[:, first], item[:, second], weight[users, None] * values[first, second])
+            first, second = np.nonzero(past.T @ past)
+            add_pairs(gram, item[:, first], item[:, second], weight[users, None] * (past.T @ past)[first, second])
+            first, second = np.nonzero(past.T @ future)
+            counts = weight[users, None] * (past.T @ future)[first, second] * target[rows][:, second]
+            add_pairs(cross, item[:, first], item[:, second], counts)
 
     def _partial_sessions(self, length: int) -> tuple[Floats, Floats]:
         """The weights in S and T of the items of a session of `length` L at each of its positions, both (L - 1, L)."""

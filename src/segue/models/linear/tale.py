@@ -7,7 +7,8 @@ Each event i of a history but the first is the single target of one row: T has i
     S_s = w(t_i - t_s) n_s^power,    T_i = n_i^power,    w(t) = max(exp(-t / time_decay_days), min_time_weight)
 
 n_e is the number of events of the item of e in the `trend_days` before e, e itself among them: the normalization by the
-trend. A history is scored by position, newer items first (`LinearModel`), so that no times are needed then.
+trend. Where only some events are targets, or have weights, the row of an event counts its weight. A history is scored
+by position, newer items first (`LinearModel`), so that no times are needed then.
 
 Differences. The equations are those of the authors' program; the paper combines B with SLIS for one of its five data
 sets (Yelp). The program counts n_e in the whole log, held-out events before e included; here in the training log. A log
@@ -77,13 +78,15 @@ class TALE(LinearModel):
         popularity = trend(log, days, self.config.trend_days) ** self.config.trend_power
         if days is None:
             days = np.arange(len(log.item), dtype=np.float64)
+        target = self.config.target_weights(log)
         for _, rows in by_length(log, place, self.config.max_events):
             item, day, share = place[log.item[rows]] - 1, days[rows], popularity[rows]  # (b, L)
             gap = np.maximum(day[:, 1:, None] - day[:, None, :-1], 0)  # (b, targets, sources)
             weight = np.maximum(np.exp(-gap / self.config.time_decay_days), self.config.min_time_weight)
             past = np.tril(weight * share[:, None, :-1])
-            add_pairs(gram, item[:, :-1, None], item[:, None, :-1], past.transpose(0, 2, 1) @ past)
-            add_pairs(cross, item[:, None, :-1], item[:, 1:, None], past * share[:, 1:, None])
+            weighted = past * target[rows][:, 1:, None]
+            add_pairs(gram, item[:, :-1, None], item[:, None, :-1], weighted.transpose(0, 2, 1) @ past)
+            add_pairs(cross, item[:, None, :-1], item[:, 1:, None], weighted * share[:, 1:, None])
         return regression_weights(gram, cross, l2=self.config.l2, max_diagonal=None)
 
 

@@ -12,6 +12,9 @@ i in sessions that have j, the three definitions of `similarity` are
     lift     c_ij / (n_i n_j + shrinkage)                     Criteo's study of RNNs (2018); without shrinkage, rare
              pairs dominate: one joint occurrence of two items seen once has similarity 1
 
+Where only some events are targets, j is what is predicted: a user has j if an event with it may be a target, and s_j
+counts these events. With weights, a user counts the largest weight of these events.
+
 sim(i, i) = 0, and each item keeps its `num_neighbours` most similar items. The papers on sessions use the last item
 only (window=1), with the cosine without shrinkage.
 Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
@@ -30,8 +33,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config, Field
+from segue.config import Field
+from segue.data.event_types import heaviest, item_weights
 from segue.data.log import Codes, Floats, Ids, Log, distinct
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
@@ -40,7 +45,7 @@ from segue.nn.compiled.loops import neighbours, row_sums
 from segue.nn.sparse import Entries
 
 
-class ItemKNNConfig(Config):
+class ItemKNNConfig(EventWeightsConfig):
     """Settings of Item-KNN."""
 
     similarity: Literal["cosine", "gru4rec", "lift"] = Field(
@@ -146,8 +151,8 @@ class _Pairs:
     where d is `factors[0][i] factors[1][j]`, or the square root of that.
 
     Attributes:
-        users: (U + 1, I + 1) a 1 for each item that a user has.
-        items: (I + 1, U + 1) the same for each item; with similarity=gru4rec, the number of its events.
+        users: (U + 1, I + 1) the weight of each item that a user has as a target, 1 without weights.
+        items: (I + 1, U + 1) a 1 for each user that has an item; with similarity=gru4rec, the number of its events.
         factors: two of (I + 1,).
         root: whether d is a square root.
         shrinkage: added to d.
@@ -163,20 +168,19 @@ class _Pairs:
     def of(cls, log: Log, config: ItemKNNConfig) -> _Pairs:
         user, item = log.events()
         span = log.num_items + 1
-        keys = distinct(user * span + item)  # the distinct items of each user
-        start = np.append(0, np.cumsum(np.bincount(keys // span, minlength=log.num_users + 1)))
-        ones = np.ones(max(len(keys), len(item)), np.int32)
-        users = sp.csr_array(
-            (ones[: len(keys)], (keys % span).astype(np.int32), start), shape=(log.num_users + 1, span)
-        )
+        keys, weights = user * span + item, config.target_weights(log)
+        users = _matrix(*heaviest(keys, log.column(weights)), (log.num_users + 1, span))
         if config.similarity == "gru4rec":  # all events on the left side of a pair
-            items = sp.csr_array((ones[: len(item)], (item, user)), shape=users.shape[::-1])
+            items = sp.csr_array((np.ones(len(item), np.int32), (item, user)), shape=users.shape[::-1])
         else:
-            items = users.T.tocsr()
+            every = distinct(keys)
+            items = _matrix(every, np.ones(len(every)), users.shape).T.tocsr()
         count = items.sum(axis=1).astype(np.float64)
         if config.similarity != "gru4rec":
-            return cls(users, items, (count, count), config.similarity == "cosine", config.shrinkage)
-        one, two = ((count + config.shrinkage) ** power for power in (config.alpha, 1 - config.alpha))
+            factors = count, users.sum(axis=0).astype(np.float64)
+            return cls(users, items, factors, config.similarity == "cosine", config.shrinkage)
+        counts, powers = (count, item_weights(log, weights)), (config.alpha, 1 - config.alpha)
+        one, two = ((n + config.shrinkage) ** power for n, power in zip(counts, powers, strict=True))
         return cls(users, items, (one, two), root=False, shrinkage=0.0)
 
     def most(self) -> Ids:
@@ -192,13 +196,21 @@ class _Pairs:
         return one, two, counts.data[different] / ((np.sqrt(norm) if self.root else norm) + self.shrinkage)
 
 
+def _matrix(keys: Ids, values: Floats, shape: tuple[int, int]) -> sp.csr_array:
+    """A matrix with entries at the keys (row * columns + column), ascending; of whole numbers if all of them are 1."""
+    start = np.append(0, np.cumsum(np.bincount(keys // shape[1], minlength=shape[0])))
+    values = values.astype(np.int32) if (values == 1).all() else values
+    return sp.csr_array((values, (keys % shape[1]).astype(np.int32), start), shape=shape)
+
+
 def _nearest(pairs: _Pairs, k: int) -> Iterator[tuple[slice, Codes, Floats]]:
     """A block of items, (n, k) their most similar items and (n, k) the similarities, the most similar first.
 
     Of equals, the lower id comes first; 0 fills up the rows of items with fewer.
     """
     most = pairs.most()
-    find = neighbours.for_work(int(most.sum()))
+    has_weights = pairs.users.dtype.kind == "f"  # which the compiled loop does not have
+    find = None if has_weights else neighbours.for_work(int(most.sum()))
     matrices = [
         (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
         for matrix in (pairs.items, pairs.users)

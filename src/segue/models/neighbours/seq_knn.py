@@ -7,6 +7,9 @@ Every two events of a user that lie at most `max_distance` positions apart form 
     c_ij = sum over the pairs (i, j) of  n^-length_discount  distance^-distance_decay,     n = events of the user
     sim(i, j) = (c_ij + backward_weight c_ji) / ((n_i + shrinkage)^alpha (n_j + shrinkage)^beta),     n_i = events of i
 
+Where only some events are targets, the event with the scored item j is one of them in every pair, and so are the n_j
+that are counted; with weights, each pair and n_j count so much.
+
 The score of an item sums its similarities to the last `window` items of the history, the newest first (r = 0, 1, ...).
 With m = min_position_weight, the part of the weight of an item that does not decay with its age:
 
@@ -35,8 +38,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config, Field
+from segue.config import Field
+from segue.data.event_types import item_weights
 from segue.data.log import Codes, Floats, Ids, Log, ranges
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
@@ -44,7 +49,7 @@ from segue.nn.compiled.loops import pair_counts
 from segue.nn.sparse import Entries, SparseMatrix
 
 
-class SeqKNNConfig(Config):
+class SeqKNNConfig(EventWeightsConfig):
     """Settings of sequential item-KNN."""
 
     max_distance: int = Field(
@@ -153,8 +158,8 @@ class SeqKNN(DirectModel):
 def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
     """Item, other item and similarity of all pairs of items, each pair once, in ascending order, in blocks of items."""
     events = _Events.of(log, config)
-    count = np.bincount(events.item, minlength=log.num_items + 1)
-    norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
+    popularities = (log.counts(), config.alpha), (item_weights(log, config.target_weights(log)), config.beta)
+    norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for count, power in popularities]
     width = events.before + events.after
     order = np.argsort(events.item, kind="stable")
     order = order[width[order] > 0]
@@ -181,6 +186,7 @@ class _Events:
         before: (R,) the number of earlier events that it forms pairs with.
         after: (R,) the number of later ones.
         scale: (R,) the factor of the weights of its pairs; None if it is 1.
+        target: (R,) the weight of an event as the second of a pair; None if all have 1.
         weights: (2 max_distance + 1,) the weight of a pair whose second event lies -max_distance, ..., max_distance
             positions on.
     """
@@ -189,6 +195,7 @@ class _Events:
     before: Ids
     after: Ids
     scale: Floats | None
+    target: Floats | None
     weights: Floats
 
     @classmethod
@@ -200,7 +207,10 @@ class _Events:
         before = np.minimum(position, max_distance if config.backward_weight else 0)
         after = np.minimum(length - 1 - position, max_distance)
         scale = length.astype(np.float64) ** -config.length_discount if config.length_discount else None
-        return cls(item.astype(np.int32), before, after, scale, _weights(config, max_distance))
+        target = log.column(config.target_weights(log))
+        all_alike = bool((target == 1).all())
+        weights = _weights(config, max_distance)
+        return cls(item.astype(np.int32), before, after, scale, None if all_alike else target, weights)
 
     def pairs(self, event: Ids) -> tuple[Ids, Codes, Floats]:
         """Number of pairs of each event; the other item and the weight of each pair, event by event."""
@@ -211,6 +221,8 @@ class _Events:
         weight = self.weights[distance + len(self.weights) // 2]
         if self.scale is not None:
             weight = weight * np.repeat(self.scale[event], width)
+        if self.target is not None:
+            weight = weight * self.target[other]
         return width, self.item[other], weight
 
 
@@ -219,8 +231,8 @@ def _compiled_counts(events: _Events, event: Ids, num_ids: int, count_pairs: Cal
     pairs = (events.before[event] + events.after[event]).sum()
     most = int(min(pairs, num_ids * (1 + np.count_nonzero(np.diff(events.item[event])))))
     one, two, counts = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most)
-    scale = np.empty(0) if events.scale is None else events.scale
-    sizes = events.before, events.after, scale, events.weights
+    scale, target = (np.empty(0) if part is None else part for part in (events.scale, events.target))
+    sizes = events.before, events.after, (scale, target), events.weights
     written = count_pairs(event, events.item, *sizes, num_ids, (one, two, counts))
     return one[:written], two[:written], counts[:written]
 

@@ -138,7 +138,7 @@ class VSTAN(STAN):
     }
 
     def item_divisor(self, sessions: Sessions) -> Floats:
-        count = np.maximum(sessions.num_sessions, 1)
+        count = np.maximum(sessions.num_targets, 1)
         divisor: Floats = 1 / (1 + self.config.idf_weight * np.log(max((sessions.length > 0).sum(), 1) / count))
         return divisor
 

@@ -112,11 +112,12 @@ class VSKNN(SessionKNN):
         return weights
 
     def item_divisor(self, sessions: Sessions) -> Floats:
-        divisor: Floats = self._shrunk(sessions.num_sessions) ** self.config.beta
+        divisor: Floats = self._shrunk(sessions.num_targets) ** self.config.beta
         return divisor
 
-    def _shrunk(self, count: Ids) -> Floats:
-        return np.maximum(count, 1) + self.config.shrinkage
+    def _shrunk(self, count: Ids | Floats) -> Floats:
+        shrunk: Floats = np.maximum(count, 1) + self.config.shrinkage
+        return shrunk
 
     def position_weights(self, history: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
         config = self.config

@@ -9,19 +9,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
-from segue.data.event_types import target_counts
+from segue.data.event_types import item_weights
 from segue.data.log import Log
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, Sizes
 
 
 class Pop(DirectModel):
-    """Popularity: the score of an item is its number of events in the log, of those that may be targets."""
+    """Popularity: the score of an item is the sum of the weights of its events in the log."""
 
     name = "pop"
     training_cost = "low"
     depends_on_seed = False
-    Config = Config
+    Config = EventWeightsConfig
+    config: EventWeightsConfig
     window = 0
     count: Tensor
 
@@ -30,7 +31,7 @@ class Pop(DirectModel):
         self.register_buffer("count", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        self.count.copy_(torch.from_numpy(target_counts(log)))
+        self.count.copy_(torch.from_numpy(item_weights(log, self.config.target_weights(log))))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         count = self.count.clone()

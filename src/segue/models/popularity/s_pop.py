@@ -1,6 +1,7 @@
 """S-POP: recommends the items that occur most often in the current session. Overall popularity breaks ties.
 
-    score(j) = (events of j in the history)  +  n_j / (1 + n_j),        n_j the number of events of j in the log
+    score(j) = (events of j in the history)  +  n_j / (1 + n_j),        n_j the number of events of j in the log,
+                                                               of those that may be targets, by their weights
 
 The model is useful where users return to items. Where seen items are excluded, it ranks as POP does.
 Source: Hidasi et al., "Session-based recommendations with recurrent neural networks", ICLR 2016. In the authors'
@@ -18,12 +19,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config, Field
+from segue.config import Field
+from segue.data.event_types import item_weights
 from segue.data.log import Log
+from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, Sizes
 
 
-class SPopConfig(Config):
+class SPopConfig(EventWeightsConfig):
     """Settings of S-POP."""
 
     top_n: int | None = Field(
@@ -51,7 +54,7 @@ class SPop(DirectModel):
         self.register_buffer("popularity", torch.zeros(sizes.num_items + 1, dtype=torch.float64))
 
     def fit(self, log: Log) -> None:
-        count = log.counts()
+        count = item_weights(log, self.config.target_weights(log))
         popularity = count / (1 + count)
         if self.config.top_n is not None:
             popularity[np.argsort(-count, kind="stable")[self.config.top_n :]] = 0

@@ -42,7 +42,7 @@ def _count_pairs(
     item: Array,
     before: Array,
     after: Array,
-    scale: Array,
+    factors: tuple[Array, Array],
     weights: Array,
     num_ids: int,
     entries: tuple[Array, Array, Array],
@@ -57,7 +57,8 @@ def _count_pairs(
         item: (R,) the item of each event.
         before: (R,) the number of earlier events that it forms pairs with.
         after: (R,) the number of later ones.
-        scale: (R,) the factor of the weights of its pairs; (0,) if it is 1.
+        factors: (R,) the factor of each event in the weights of its pairs, and (R,) that of the second event of a
+            pair; (0,) if all are 1.
         weights: (2 D + 1,) the weight of a pair whose second event lies -D, ..., D positions on.
         num_ids: I + 1, above all items.
         entries: item, other item and sum, each as long as the entries may become.
@@ -65,6 +66,7 @@ def _count_pairs(
     Returns:
         The number of entries that were written.
     """
+    scale, target = factors
     block_seen = np.zeros(-(-num_ids // BLOCK), np.bool_)
     total, seen = np.zeros(num_ids), np.zeros(len(block_seen) * BLOCK, np.bool_)
     same, written, first, num_pairs = len(weights) // 2, 0, 0, 0
@@ -74,7 +76,8 @@ def _count_pairs(
         for other in range(e - before[e], e + after[e] + 1):
             if other != e:
                 seen[item[other]] = True
-                total[item[other]] += weights[other - e + same] * factor
+                weight = weights[other - e + same] * factor
+                total[item[other]] += weight * target[other] if len(target) else weight
         num_pairs += before[e] + after[e]
         if place + 1 < len(event) and item[event[place + 1]] == item[e]:
             continue
@@ -93,6 +96,6 @@ def _count_pairs(
 
 count_pairs = compile_loop(
     _count_pairs,
-    "i8(i8[::1], i4[::1], i8[::1], i8[::1], f8[::1], f8[::1], i8, Tuple((i4[::1], i4[::1], f8[::1])))",
+    "i8(i8[::1], i4[::1], i8[::1], i8[::1], UniTuple(f8[::1], 2), f8[::1], i8, Tuple((i4[::1], i4[::1], f8[::1])))",
     exact=True,
 )
