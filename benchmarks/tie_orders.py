@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("model")
-    made.add_argument("log", help="a named data set with times")
+    made.add_argument("log", help="a named data set, or a file, with times")
     made.add_argument(
         "--orders", type=int, default=3, help="number of random orders, drawn with the seeds 0, 1 and so on"
     )
@@ -78,12 +78,17 @@ def main() -> None:
     for metric, figure in found["metrics"].items():
         print(f"{metric:10s} {figure['mean']:.4f} ({min(figure['runs']):.4f} to {max(figure['runs']):.4f})")
     if given.json:
+        about = {
+            "protocol": experiment.as_dict()["protocol"],
+            "settings": {name: value for name, value in vars(given).items() if name != "json"},
+            "seed": experiment.seed,
+        }
         content = {
             "log": log.fingerprint,
             "instances": found["instances"],
             "models": [found],
-            "experiment": {**experiment.as_dict(), "orders": given.orders},
-            "seeds": [{"seed": experiment.seed}],
+            "experiment": {"model": experiment.name, **about},
+            "seeds": [{"seed": order} for order in range(given.orders)],  # of the orders
             "training": {},
         }
         write_json(given.json, content)
