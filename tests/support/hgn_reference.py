@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import Any
 
@@ -84,8 +85,13 @@ def one_query_per_row(batch: SequenceBatch, window: int) -> SequenceBatch:
 # ---------------------------------------------------------------------------------------- the equations, in loops
 
 
-def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: list[int]) -> Tensor:
-    """u + s + sum of s_l, the left side of (5) for one window; weights as a plain dict of tensors."""
+def reference_query(
+    weights: dict[str, Tensor], config: Any, user: int, window: list[int], durations: list[int] | None = None
+) -> Tensor:
+    """u + s + sum of s_l, the left side of (5) for one window; weights as a plain dict of tensors.
+
+    With times, `durations` are those since the event of each item.
+    """
     u = weights["user_embedding"][user]
     encoders = {
         "gates": reference_gates,
@@ -95,7 +101,11 @@ def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: 
     }
     query = u + encoders[config.window_encoder](weights, config, u, window)
     if config.item_item_product:
-        query = query + sum((weights["input_embedding"][item] for item in window if item), start=torch.zeros_like(u))
+        for place, item in enumerate(window):
+            c = weights["place_decay"][place] if config.item_item_decay else torch.zeros((), dtype=u.dtype)
+            if durations is not None:
+                c = c + weights["time_decay"][min(int(math.log(max(durations[place], 1)) / 0.301), 127), 0]
+            query = query + torch.exp(c) * weights["input_embedding"][item] * (item > 0)
     return torch.cat([query, torch.ones(1, dtype=u.dtype)]) if config.item_bias else query
 
 

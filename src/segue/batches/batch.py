@@ -77,6 +77,18 @@ class Batch:
         """The number of targets that the loss is summed over; 0 where the batch is only scored."""
         return torch.zeros((), dtype=torch.long)
 
+    def moments(self, *, of_request: bool) -> Int[Tensor, "B P"]:
+        """From when the history is seen at each position: the time of its event or, with `of_request`, of the next one.
+
+        The next event is the one to be predicted, and its time is when the item is requested: after the newest event,
+        `time`.
+        """
+        assert self.times is not None
+        if not of_request:
+            return self.times
+        assert self.time is not None
+        return torch.cat([self.times[:, 1:], self.time.unsqueeze(1)], 1)
+
     def last_items(self, window: int) -> Int[Tensor, "B L"]:
         """The last `window` items of each history, padded on the left where a history is shorter."""
         return _newest(self.history, window)

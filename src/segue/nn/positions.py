@@ -68,8 +68,12 @@ def time_buckets(moment: Int[Tensor, "B P"], times: Int[Tensor, "B P"]) -> Int[T
         moment: the moment of each position.
         times: the time of each event.
     """
-    duration = (moment[:, :, None] - times[:, None]).clamp_(min=1)  # (B, P, P)
-    return (duration.float().log_() / BUCKET_WIDTH).long().clamp_(max=NUM_BUCKETS - 1)
+    return duration_buckets(moment[:, :, None] - times[:, None])
+
+
+def duration_buckets(duration: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
+    """The bucket of each duration, from 0 on; negative durations count as none."""
+    return (duration.clamp(min=1).float().log_() / BUCKET_WIDTH).long().clamp_(max=NUM_BUCKETS - 1)
 
 
 def rotate(x: Float[Tensor, "B h C e"]) -> Float[Tensor, "B h C e"]:

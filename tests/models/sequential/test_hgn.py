@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hgn_reference import assert_equals_reference, build, combinations, one_query_per_row, random_batch
+from hgn_reference import (
+    assert_equals_reference,
+    build,
+    combinations,
+    one_query_per_row,
+    random_batch,
+    reference_query,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +23,7 @@ from segue import testing
 from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.sequences import SlidingWindows
 from segue.data import synthetic
+from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.hgn import HGN
 
@@ -90,6 +99,45 @@ def test_no_gradient_without_autograd(settings: dict[str, Any]) -> None:
     assert not loss.requires_grad
     assert all(weight.grad is None or not weight.grad.any() for weight in model.parameters())
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------- older items count less
+
+
+@settings(max_examples=40)
+@given(
+    time=st.sampled_from(["none", "events", "request"]),
+    decay=st.booleans(),
+    encoder=st.sampled_from(["gates", "gru", "none"]),
+    per_row=st.integers(1, 3),
+    seed=st.integers(0, 10**6),
+)
+def test_products_are_weighed_by_place_and_time(time: str, decay: bool, encoder: str, per_row: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    model = build(seed % 1000, window_encoder=encoder, time=time, item_item_decay=decay, windows_per_row=per_row)
+    batch = random_batch(rng, rows=3, per_row=per_row, window=4, targets=2, negatives=1)
+    moments = np.sort(rng.integers(1, 10 ** rng.integers(1, 9), (3, batch.history.shape[1] + 1)))
+    batch = replace(batch, times=torch.from_numpy(moments[:, :-1].copy()), time=torch.from_numpy(moments[:, -1].copy()))
+    queries, weights = model.queries(batch), dict(model.named_parameters())
+    for row, c in np.ndindex(3, per_row):
+        now = moments[row, c + 3 if time == "events" else c + 4]
+        durations = None if time == "none" else [int(now - moments[row, c + place]) for place in range(4)]
+        window = batch.history[row, c : c + 4].tolist()
+        expected = reference_query(weights, model.config, int(batch.user[row]), window, durations)
+        torch.testing.assert_close(queries[row, c], expected, rtol=1e-10, atol=1e-10)
+
+
+def test_settings_of_decay_need_the_products() -> None:
+    for chosen in ({"time": "events"}, {"item_item_decay": True}):
+        with pytest.raises(ConfigError, match="time and item_item_decay weigh the item-item products: they need"):
+            HGN.configure({**chosen, "item_item_product": False})
+    assert not {"time", "item_item_decay"} & HGN.configure().as_dict().keys(), "as in files of earlier versions"
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize("chosen", [{"time": "events"}, {"time": "request"}, {"item_item_decay": True}], ids=str)
+def test_a_model_with_decay_obeys_law(chosen: dict[str, Any], law: str) -> None:
+    testing.LAWS[law](testing.subject(HGN, **chosen))
 
 
 # ---------------------------------------------------------------------------------------- windows that share a row

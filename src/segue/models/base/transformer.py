@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
@@ -19,6 +19,7 @@ from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.models.base.timed import TimedConfig, TimedModel
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
 from segue.nn.event_types import EventTypeEmbedding
@@ -51,19 +52,11 @@ class TransformerConfig(RankingConfig):
         )
 
 
-class TimedConfig(TransformerConfig):
+class TimedTransformerConfig(TransformerConfig, TimedConfig):
     """Settings of transformers that may read times."""
 
-    time: Literal["none", "events", "request"] = Field(
-        "none",
-        description=(
-            "The times that the model reads: none; those of the events of the history (events); or also that of the "
-            "request (request), which needs a protocol that gives it."
-        ),
-    )
 
-
-class CausalTransformerConfig(TimedConfig):
+class CausalTransformerConfig(TimedTransformerConfig):
     """Settings of transformers with causal self-attention."""
 
     renamed: ClassVar[dict[str, str]] = {"cover": "coverage"}
@@ -104,7 +97,7 @@ def attention_rows(num_heads: int, length: int) -> int:
     return max(8, 2**19 // (num_heads * length**2))
 
 
-class TimedTransformer(CausalModel):
+class TimedTransformer(CausalModel, TimedModel):
     """Base class of transformers that read items, their positions and, if the settings say so, times and types.
 
     Positions are counted from the newest item, so padding changes nothing. With event_types, the vector of the type of
@@ -115,11 +108,16 @@ class TimedTransformer(CausalModel):
         position_std: standard deviation of the vectors of the positions at the start; None: there are none.
     """
 
-    config: TimedConfig
+    config: TimedTransformerConfig
     skips_padding = "inside"
 
     def __init__(
-        self, config: TimedConfig, sizes: Sizes, *, input_scale: float = 1.0, position_std: float | None = 0.02
+        self,
+        config: TimedTransformerConfig,
+        sizes: Sizes,
+        *,
+        input_scale: float = 1.0,
+        position_std: float | None = 0.02,
     ) -> None:
         super().__init__(config, sizes)
         dim, self.window, self.input_scale = config.embedding_dim, config.window, input_scale
@@ -133,16 +131,8 @@ class TimedTransformer(CausalModel):
         self.micro_batch_size = attention_rows(config.num_heads, config.window)
 
     @property
-    def reads_times(self) -> bool:
-        return self.config.time != "none"
-
-    @property
     def reads_event_types(self) -> bool:
         return self.config.event_types
-
-    @property
-    def reads_request_time(self) -> bool:
-        return self.config.time == "request"
 
     def optimizer(self) -> Optimizer:
         config = self.config
@@ -206,21 +196,10 @@ class CausalTransformer(TimedTransformer):
         if self.position_bias is not None:
             mask = mask + self.position_bias(mask.shape[3])  # (B, h, P, P)
         if self.time_bias is not None:
-            mask = mask + self.time_bias(moment_buckets(batch, of_request=self.reads_request_time))  # (B, h, P, P)
+            assert batch.times is not None
+            moments = batch.moments(of_request=self.reads_request_time)  # (B, P)
+            mask = mask + self.time_bias(time_buckets(moments, batch.times))  # (B, h, P, P)
         for number, block in enumerate(self.blocks, 1):
             newest = last_only and number == len(self.blocks)  # the last block computes what is used alone
             x = block(x, mask, last_only=newest) * (valid[:, -1:] if newest else valid).unsqueeze(2)  # (B, C, d)
         return self.final_norm(x)
-
-
-def moment_buckets(batch: Batch, *, of_request: bool) -> Int[Tensor, "B P P"]:
-    """The bucket of the time between each event and the moment from which it is seen at each position.
-
-    That moment is the time of the event at the position or, with `of_request`, that of the next event, the one to be
-    predicted: when the item is requested.
-    """
-    assert batch.times is not None
-    if not of_request:
-        return time_buckets(batch.times, batch.times)
-    assert batch.time is not None
-    return time_buckets(torch.cat([batch.times[:, 1:], batch.time.unsqueeze(1)], 1), batch.times)

@@ -46,6 +46,7 @@ class GSASRec(SASRecNetwork):
     """The network of SASRec, trained with gBCE and many negatives."""
 
     name = "gsasrec"
+    training_cost = "high"
     Config = GSASRecConfig
     config: GSASRecConfig
     presets: ClassVar = {

@@ -13,6 +13,11 @@ user (equation numbers are the paper's):
 
 Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
 
+Two settings let older items count less in the last sum of (5), which the paper does not have. Its terms are then
+e^c_l s_l . q_j, where c_l is a learnt number of the place l (`item_item_decay`), plus one of the bucket of the time
+since the event of s_l (`time`, see `segue.nn.positions`). All of them begin at 0. The time ends at the event of the
+newest item (events), or when the next item is requested (request).
+
 Source: Ma, Kang and Liu, "Hierarchical gating networks for sequential recommendation", KDD 2019.
 
 The default settings were chosen on validation: every prefix of a history has one target, and the loss is cross-entropy
@@ -54,12 +59,13 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.models.base.timed import TimedConfig, TimedModel
 from segue.nn.compiled.loop import overrides
 from segue.nn.compiled.loops import gated_queries
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import embedding, zero_padding
+from segue.nn.positions import NUM_BUCKETS, duration_buckets
 from segue.nn.recorder import record
 from segue.nn.recurrent.gru import WindowGRU
 from segue.nn.sliding_windows import windows_to_positions
@@ -67,7 +73,7 @@ from segue.nn.sliding_windows import windows_to_positions
 EMBEDDINGS = "user_embedding", "input_embedding", "output_embedding"
 
 
-class HGNConfig(RankingConfig):
+class HGNConfig(TimedConfig):
     """Settings of HGN."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -78,6 +84,7 @@ class HGNConfig(RankingConfig):
         "group_dropout": "cnn_dropout",
         "item_item": "item_item_product",
     }
+    later: ClassVar[tuple[str, ...]] = ("time", "item_item_decay")
     embedding_dim: int = 64
     window: int = Field(5, ge=1, description="Number |L| of most recent items that are read.")
     num_targets: int = Field(1, ge=1, description="Number |T| of next items that are the targets of each window.")
@@ -112,6 +119,9 @@ class HGNConfig(RankingConfig):
     item_item_product: bool = Field(
         True, description="Whether the score has the item-item products, the last sum of (5)."
     )
+    item_item_decay: bool = Field(
+        False, description="Whether these products have a learnt weight for each place in the window."
+    )
     item_bias: bool = Field(False, description="Whether items have a bias.")
     tied: bool = Field(False, description="Whether input and output share the item embeddings (E = Q).")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings of items.")
@@ -142,6 +152,10 @@ class HGNConfig(RankingConfig):
             f"window_encoder={self.window_encoder} has no gates: pooling, feature_gate and instance_gate must keep "
             "their defaults",
         )
+        require(
+            self.item_item_product or (self.time == "none" and not self.item_item_decay),
+            "time and item_item_decay weigh the item-item products: they need item_item_product=true",
+        )
 
     @property
     def reads_history(self) -> bool:
@@ -163,7 +177,7 @@ _PAPER: dict[str, Any] = {
 }
 
 
-class HGN(RankingModel):
+class HGN(TimedModel):
     """A user embedding, gated items of the last window, and item-item products."""
 
     name = "hgn"
@@ -201,7 +215,7 @@ class HGN(RankingModel):
 
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        if config.window_encoder == "none" and not config.temperature:
+        if config.window_encoder == "none" and not config.temperature and config.time == "none":
             self.additive = "sum"  # what is left of (5) is u . q_j and the item-item products
         dim, self.window = config.embedding_dim, config.window
         if any(config.reg_weight):
@@ -226,6 +240,10 @@ class HGN(RankingModel):
         if has_gates and config.instance_gate:
             self.instance_gate_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))  # w3
             self.instance_gate_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))  # W4
+        if config.item_item_decay:
+            self.place_decay = nn.Parameter(torch.zeros(config.window))
+        if self.reads_times:
+            self.time_decay = nn.Parameter(torch.zeros(NUM_BUCKETS, 1))
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
@@ -235,6 +253,7 @@ class HGN(RankingModel):
             windows_per_row=config.windows_per_row,
             num_negatives=config.negatives_per_target,
             positions=config.training_windows,
+            times=self.reads_times,
         )
         return self.with_shared_negatives(windows.batches(log, config.batch_size, rng), log, rng)
 
@@ -285,10 +304,22 @@ class HGN(RankingModel):
                 item = nn.functional.dropout(item, config.dropout, self.training)
             query = query + self.encode_windows(query, item, valid)
             if config.item_item_product:
-                in_window = windows_to_positions(torch.ones_like(valid[:1]))  # (1, C, P)
-                query = query + in_window.expand(len(valid), -1, -1) @ item
+                weight = windows_to_positions(self._product_weights(batch, valid))  # (1 or B, C, P)
+                query = query + weight.expand(len(valid), -1, -1) @ item
         query = query.expand(-1, valid.shape[1], -1)  # (B, C, d)
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
+
+    def _product_weights(self, batch: Batch, valid: Float[Tensor, "B C L"]) -> Float[Tensor, "#B C L"]:
+        """e^c_l of the items of each window."""
+        c = torch.zeros_like(valid[:1])  # (1, C, L)
+        if self.config.item_item_decay:
+            c = c + self.place_decay
+        if self.reads_times:
+            assert batch.times is not None
+            moment = batch.moments(of_request=self.reads_request_time)[:, self.config.window - 1 :]  # (B, C)
+            bucket = duration_buckets(moment.unsqueeze(2) - batch.times.unfold(1, self.config.window, 1))  # (B, C, L)
+            c = c + nn.functional.embedding(bucket, self.time_decay).squeeze(3)  # (B, C, L)
+        return c.exp()
 
     def _compiled_queries(self) -> Callable[..., Tensor] | None:
         """The queries with both gates as a compiled loop; None where there is none, or it cannot pay."""
@@ -296,8 +327,8 @@ class HGN(RankingModel):
         has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
         if not has_gates or config.pooling.endswith("max") or config.dropout or overrides(self, HGN, "encode_windows"):
             return None
-        if self.features is not None:
-            return None  # the loop looks up the embeddings alone
+        if self.features is not None or config.item_item_decay or self.reads_times:
+            return None  # the loop looks up the embeddings alone, and adds them up
         loop = gated_queries.for_training(self.get_parameter(self.input_table))
         return loop and partial(
             loop,

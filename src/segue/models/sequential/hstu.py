@@ -36,14 +36,14 @@ from segue.batches.batch import Batch
 from segue.config import Field
 from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.base.transformer import TimedConfig, TimedTransformer, moment_buckets
+from segue.models.base.transformer import TimedTransformer, TimedTransformerConfig
 from segue.nn.dropout import dropout
-from segue.nn.positions import RelativePositionBias, RelativeTimeBias
+from segue.nn.positions import RelativePositionBias, RelativeTimeBias, time_buckets
 
 EPS = 1e-6
 
 
-class HSTUConfig(TimedConfig):
+class HSTUConfig(TimedTransformerConfig):
     """Settings of HSTU."""
 
     dropout: float = Field(
@@ -88,7 +88,9 @@ class HSTU(TimedTransformer):
         batch = batch.trimmed() if batch.num_queries == 1 else batch
         valid, x = batch.history > 0, self.input_vectors(batch, self.config.dropout)  # (B, P), (B, P, d)
         allowed = valid.unsqueeze(1).expand(-1, valid.shape[1], -1).tril()  # (B, P, P)
-        buckets = moment_buckets(batch, of_request=self.reads_request_time) if self.reads_times else None
+        buckets = None
+        if batch.times is not None:
+            buckets = time_buckets(batch.moments(of_request=self.reads_request_time), batch.times)  # (B, P, P)
         for block in self.blocks:
             x = block(x, allowed, buckets) * valid.unsqueeze(2)  # (B, P, d)
         return x[:, -batch.num_queries :]
