@@ -244,8 +244,8 @@ def test_statements_keep_within_the_limit_of_the_database(store):
         connection.execute(aliases.insert(), [{"session": session, "user": "u"} for session in many])
     with pytest.raises(DataError, match="too many SQL variables"), store.database.write() as connection:
         connection.execute(aliases.select().where(aliases.c.session.in_(many)))
-    for first in range(0, len(many), 100):
-        store.events.append([Event(session, "a", 1) for session in many[first : first + 100]])
+    for first in range(0, len(many), 80):  # of 7 values each
+        store.events.append([Event(session, "a", 1) for session in many[first : first + 80]])
     assert store.events.num_known(many) == len(many)
     assert store.events.versions(["u", *many]).keys() == {"u"}
     assert store.outcomes.waiting(many) == {}

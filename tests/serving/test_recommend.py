@@ -115,7 +115,7 @@ def test_recommended_list_is_the_evaluated_list_under_ties(num_items: int) -> No
     """Most counts are equal, and targets tie with other items."""
     log = synthetic.random(200, num_items, 8, seed=3)
     split = leave_last_out(log)
-    model = Pop(Config(), Sizes(log.num_users, log.num_items))
+    model = Pop(Pop.configure(), Sizes(log.num_users, log.num_items))
     model.fit(split.train_valid)
     ranks = rank(model, split.instances("test"), exclude_seen=True, depth=20)
     assert len(ranks.user) > 150
@@ -192,7 +192,7 @@ def test_popularity_stands_in_for_equal_scores() -> None:
 
 def test_a_model_that_reads_no_history_answers_without_one() -> None:
     log = film_log()
-    model = Pop(Config(), Sizes(3, 5))
+    model = Pop(Pop.configure(), Sizes(3, 5))
     model.fit(log)
     recommendations = recommend(model, log, user="anne", k=1)
     assert recommendations.fallback is None

@@ -172,6 +172,7 @@ def test_model_json_describes_the_model(tmp_path: Path) -> None:
     assert (folder / "training.jsonl").read_text() == training.read_text()
     about = json.loads((folder / "model.json").read_text())
     without = dict.fromkeys(("num_features", "categories_per_item", "values_per_item", "num_event_types"), 0)
+    without["event_features"] = []
     assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9, **without})
     assert about["config"] == {**model.config.as_dict(), "reg_weight": [0.1, 0.2]}
     assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint, "events": len(LOG)}

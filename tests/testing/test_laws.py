@@ -35,6 +35,12 @@ def test_a_model_that_reads_types_of_events_obeys_law(model: str, law: str) -> N
 
 
 @pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize("model", ["sasrec", "esasrec", "hstu", "bert4rec"])
+def test_a_model_that_reads_features_of_events_obeys_law(model: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS[model], event_features=True))
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
 @pytest.mark.parametrize(
     ("model", "positions"),
     [("sasrec", "relative"), ("sasrec", "rotary"), ("gsasrec", "none"), ("esasrec", "relative"), ("esasrec", "rotary")],

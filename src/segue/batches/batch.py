@@ -13,6 +13,7 @@ The letters of all shape annotations of the package:
     L  items of the window of a query     R  target positions of a row
     G  negatives of a target              S  negatives shared by all targets of a batch
     Q  users in the history of an item    K  items that are scored or recommended
+    F  features of an event or an item
     d  size of an embedding               n  any number
 
 A tensor over items 0..I has I + 1 entries and is annotated with I; likewise over users. Histories are padded with 0 on
@@ -48,6 +49,8 @@ class Batch:
             none, or the log has none.
         types: the type of each event of the history, see `Log.event_type`; 0 at padding and where it is unknown. None
             where the model reads none, or the log has none.
+        features: the features of each event of the history, see `Log.event_features`; NaN where they are unknown. None
+            where the model reads none.
         time: when the item after the newest one of the history is wanted, in the same unit; None where that is unknown.
     """
 
@@ -57,6 +60,7 @@ class Batch:
     history: Int[Tensor, "B P"]
     times: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     types: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
+    features: Float[Tensor, "B P F"] | None = field(default=None, kw_only=True)
     time: Int[Tensor, "B"] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
@@ -95,16 +99,16 @@ class Batch:
 
     def last_events(self: AnyBatch, window: int) -> AnyBatch:
         """The batch with the last `window` events of each history, padded on the left where a history is shorter."""
-        return self._map_history(lambda column: _newest(column, window))
+        return self.map_history(lambda column: _newest(column, window))
 
     def without_gaps(self: AnyBatch, *, keep_inner: bool = False) -> AnyBatch:
         """The batch with the padding of its histories on the left; see `segue.batches.gaps`."""
         order = closing_order(self.history, keep_inner=keep_inner)
-        return self._map_history(lambda column: column.gather(1, order))
+        return self.map_history(lambda column: column.gather(1, order) if column.ndim == 2 else _gather(column, order))
 
-    def _map_history(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+    def map_history(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
         """Apply `function` to everything that has one entry for each position of the histories."""
-        columns = {"history": self.history, "times": self.times, "types": self.types}
+        columns = {"history": self.history, "times": self.times, "types": self.types, "features": self.features}
         return replace(self, **{name: function(column) for name, column in columns.items() if column is not None})
 
     def trimmed(self: AnyBatch) -> AnyBatch:
@@ -231,9 +235,18 @@ class RatingBatch(PairBatch):
         return torch.tensor(len(self))
 
 
-def _newest(column: Int[Tensor, "B P"], window: int) -> Int[Tensor, "B L"]:
+def _gather(column: Float[Tensor, "B P F"], order: Int[Tensor, "B P"]) -> Float[Tensor, "B P F"]:
+    return column.gather(1, order.unsqueeze(2).expand_as(column))
+
+
+def pad_history(column: Tensor, left: int, right: int = 0) -> Tensor:
+    """What belongs to the positions of histories, (B, P) or (B, P, F), with zeros at so many further positions."""
+    return torch.nn.functional.pad(column, (0, 0) * (column.ndim - 2) + (left, right))
+
+
+def _newest(column: Tensor, window: int) -> Tensor:
     """The last `window` entries of each row, with zeros on the left where there are fewer."""
     missing = window - column.shape[1]
     if missing > 0:
-        return torch.nn.functional.pad(column, (missing, 0))
+        return pad_history(column, missing)
     return column[:, column.shape[1] - window :]

@@ -30,6 +30,7 @@ class MaskedSequences:
         newest_prob: the probability that the newest item of a subsequence alone is masked.
         num_negatives: G, negatives drawn for each position; 0 for none.
         types: whether batches hold the types of events.
+        features: whether batches hold the features of events.
     """
 
     window: int
@@ -37,10 +38,13 @@ class MaskedSequences:
     newest_prob: float = 0.0
     num_negatives: int = 0
     types: bool = False
+    features: bool = False
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One epoch in random order, `batch_size` subsequences per batch."""
-        sequences = CausalSequences(window=self.window, num_negatives=self.num_negatives, types=self.types, shift=0)
+        sequences = CausalSequences(
+            window=self.window, num_negatives=self.num_negatives, types=self.types, features=self.features, shift=0
+        )
         for batch in sequences.batches(log, batch_size, rng):
             masked = self._masked(batch.target.numpy() > 0, rng)
             yield replace(batch, target_mask=torch.from_numpy(masked))

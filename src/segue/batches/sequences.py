@@ -20,6 +20,7 @@ import torch
 
 from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import UniformNegatives
+from segue.data.event_features import NOTHING
 from segue.data.log import Codes, Floats, Ids, Log, Mask
 
 
@@ -110,6 +111,7 @@ class CausalSequences:
         num_negatives: G, negatives drawn for each target; 0 for none.
         times: whether batches hold the times of events, and when the next item is wanted.
         types: whether batches hold the types of events.
+        features: whether batches hold the features of events.
         shift: rows from an item to the target of its position: 1 for the next item, or 0 for the item itself.
     """
 
@@ -119,6 +121,7 @@ class CausalSequences:
     num_negatives: int = 0
     times: bool = False
     types: bool = False
+    features: bool = False
     shift: Literal[0, 1] = 1
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
@@ -145,6 +148,7 @@ class CausalSequences:
                 torch.from_numpy(negatives),
                 **(_times(log, user[index], next_row, self.window) if self.times else {}),
                 **(_types(log, user[index], next_row, self.window) if self.types else {}),
+                **(_features(log, user[index], next_row, self.window) if self.features else {}),
             )
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
@@ -236,6 +240,17 @@ def _types(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor
     return {"types": _values(log, log.known_event_types, user, row, -length, 0)}
 
 
+def _features(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
+    """`features` of a batch: of the `length` rows before each row; NaN outside the user's rows.
+
+    Raises:
+        DataError: the log has no event features.
+    """
+    rows, inside = _rows(log, user, row, -length, 0)
+    values = log.known_event_features.take(rows, axis=0, mode="clip")  # (n, length, F)
+    return {"features": torch.from_numpy(np.where(inside[..., None], values, NOTHING))}
+
+
 def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
     """`times` and `time` of a batch: of the `length` rows before each row, and of the row itself.
 
@@ -249,9 +264,14 @@ def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor
 def _values(
     log: Log, column: np.ndarray[Any, np.dtype[Any]], user: Ids, row: Ids, begin: int, end: int
 ) -> torch.Tensor:
-    rows = row[:, None] + np.arange(begin, end)
-    inside = (rows >= log.start[user][:, None]) & (rows < log.stop[user][:, None])
+    rows, inside = _rows(log, user, row, begin, end)
     return _ids(np.where(inside, column.take(rows, mode="clip"), 0))
+
+
+def _rows(log: Log, user: Ids, row: Ids, begin: int, end: int) -> tuple[Ids, Mask]:
+    """(n, end - begin) the rows `row + begin` up to `row + end`, and which of them are the user's."""
+    rows = row[:, None] + np.arange(begin, end)
+    return rows, (rows >= log.start[user][:, None]) & (rows < log.stop[user][:, None])
 
 
 def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:

@@ -107,6 +107,8 @@ def recommend(
     history = read_history(log, who.history, who.item)
     if history and saved.model.reads_event_types:
         say(f"{saved.model.name} reads the types of events, and those of a given history are unknown to it")
+    if history and saved.model.reads_event_features:
+        say(f"{saved.model.name} reads the features of events, and those of a given history are unknown to it")
     recommended = recommend_items(
         saved.model,
         log,

@@ -213,6 +213,7 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         part=None if log.part is None else log.column(log.part)[keep],
         event_type=None if log.event_type is None else log.column(log.event_type)[keep],
         session=None if log.session is None else log.column(log.session)[keep],
+        event_features=None if log.event_features is None else log.column(log.event_features)[keep],
         steps=(*log.steps, Step(rule, len(item), int(user_left.sum()), int(item_left.sum()))),
         user_metadata=None if log.user_metadata is None else log.user_metadata.filter(user_left[1:]),
         item_metadata=None if log.item_metadata is None else log.item_metadata.filter(item_left[1:]),

@@ -22,6 +22,7 @@ from unicodedata import normalize
 import numpy as np
 import polars as pl
 
+from segue.data.event_features import EventFeature, Features
 from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import DataError
 from segue.io import short_hash
@@ -140,6 +141,8 @@ class Log:
         event_type: (R,) int8, the type of each event, such as a view or a purchase: 1 to the number of types; or None.
         event_types: the names of types 1 and on.
         session: (R,) int32, the session of each event, counted from 1 for each user; or None.
+        event_features: (R, F) float32, see `segue.data.event_features`; or None.
+        event_feature_columns: their F columns.
         is_target: (R,) whether an event may be a target, see `segue.data.event_types`; None if all may.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
@@ -159,6 +162,8 @@ class Log:
     event_type: np.ndarray[Any, np.dtype[np.int8]] | None = None
     event_types: tuple[str, ...] = ()
     session: Codes | None = None
+    event_features: Features | None = None
+    event_feature_columns: tuple[EventFeature, ...] = ()
     is_target: Mask | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
@@ -239,6 +244,20 @@ class Log:
         _ = self.known_event_types  # or the error
         return len(self.event_types)
 
+    @property
+    def known_event_features(self) -> Features:
+        """`event_features`, of a log that must have them.
+
+        Raises:
+            DataError: the log has no event features.
+        """
+        if self.event_features is None:
+            raise DataError(
+                f'{self.name}: has no event features; read it with their columns, event_features=["device"] '
+                "(--event-features device), or choose settings of the model that do without"
+            )
+        return self.event_features
+
     @cached_property
     def newest_time(self) -> int:
         """The time of the newest event.
@@ -313,16 +332,21 @@ class Log:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times, ratings, split, types and sessions of the rows."""
+        """16 hex digits of the content: names, order, times, ratings, split, types, sessions and features of rows."""
         names = (vocab.text().encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        # a split, types and sessions came later: logs without them keep their digits
+        # a split, types, sessions and features came later: logs without them keep their digits
         parts = () if self.part is None else (self.column(self.part),)
         users = () if self.user_split is None else ("\n".join(map(str, self.user_split)).encode(),)
         types = () if self.event_type is None else ("\n".join(self.event_types).encode(), self.column(self.event_type))
         sessions = () if self.session is None else (self.column(self.session),)
-        return short_hash(chain(names, [self.lengths], values, parts, users, types, sessions))
+        features = (
+            ()
+            if self.event_features is None
+            else (repr(self.event_feature_columns).encode(), np.ascontiguousarray(self.column(self.event_features)))
+        )
+        return short_hash(chain(names, [self.lengths], values, parts, users, types, sessions, features))
 
 
 def bounds(lengths: Ids) -> tuple[Ids, Ids]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.data.event_features import check_features
 from segue.data.log import PARTS, Log, Vocab
 from segue.errors import DataError
 
@@ -57,6 +58,8 @@ def _problems(log: Log) -> Iterator[tuple[str, str]]:
         elif _descends(part, last):
             yield "part", "has a part before that of the same user's row above"
     yield from _type_and_session_problems(log, last)
+    if problem := check_features(log):
+        yield "event_features", problem
 
 
 def _type_and_session_problems(log: Log, last: _Column) -> Iterator[tuple[str, str]]:

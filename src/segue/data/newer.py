@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from segue.data.event_features import EventFeature, Features, check_same
 from segue.data.log import Ids, Log, Vocab
 from segue.data.time_units import day_of
 from segue.errors import DataError
@@ -171,8 +172,8 @@ def _all_users(logs: Sequence[Log]) -> Vocab:
 
 
 def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
-    """One row per event: user, item (0 if unknown) and time in the merged vocabularies, the name of the item, and that
-    of the type, empty in a log without types."""
+    """One row per event: user, item (0 if unknown) and time in the merged vocabularies, the name of the item, that of
+    the type, empty in a log without types, and what the features are."""
     user, item = log.events()
     assert log.time is not None
     user_ids, item_ids = (
@@ -183,7 +184,12 @@ def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
     columns = {"user": user_ids[user], "item": item_ids[item], "time": log.column(log.time).astype(np.int64)}
     types = pl.Series([*log.event_types], dtype=pl.String)
     kind = pl.repeat("", len(log), eager=True) if log.event_type is None else types.gather(_zero_based(log))
-    return pl.DataFrame({**columns, "item_name": names, "event_type": kind})
+    features = {} if log.event_features is None else dict(enumerate(log.column(log.event_features).T))
+    decoded = {
+        f"feature {place}": pl.Series(one.decode(features[place]), dtype=pl.String if one.categories else pl.Float32)
+        for place, one in enumerate(log.event_feature_columns)
+    }
+    return pl.DataFrame({**columns, "item_name": names, "event_type": kind, **decoded})
 
 
 def _zero_based(log: Log) -> Ids:
@@ -200,6 +206,8 @@ def _check_types(saved: Sequence[Log], newer: Log) -> None:
             f"{'a' if has else 'the'} model {'do not' if has else 'do'}; read it with the options of the training "
             "(--event-col, --events)"
         )
+    for log in (*saved[1:], newer):
+        check_same(saved[0].event_feature_columns, log.event_feature_columns, log.name)
 
 
 def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str) -> Log:
@@ -211,6 +219,7 @@ def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str
     kinds = (
         events["event_type"].replace_strict(types, range(1, len(types) + 1), return_dtype=pl.Int8) if types else None
     )
+    features = [_feature(one, events[f"feature {place}"]) for place, one in enumerate(first.event_feature_columns)]
     return Log.from_columns(
         users=users,
         items=items,
@@ -219,6 +228,17 @@ def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str
         time=events["time"].to_numpy(),
         event_type=None if kinds is None else kinds.to_numpy(),
         event_types=types,
+        event_features=np.stack([values for _, values in features], 1) if features else None,
+        event_feature_columns=tuple(one for one, _ in features),
         name=name,
         item_metadata=None if metadata is None else metadata[rows.tolist()],
     )
+
+
+def _feature(known: EventFeature, values: pl.Series) -> tuple[EventFeature, Features]:
+    """A column with the categories that were known before, and new ones after them."""
+    if not known.categories:
+        return known, values.fill_null(np.nan).to_numpy()
+    names = values.drop_nulls().unique(maintain_order=True).to_list()
+    merged = EventFeature(known.name, (*known.categories, *(one for one in names if one not in set(known.categories))))
+    return merged, merged.encode(values.to_list())

@@ -16,6 +16,7 @@ import numpy as np
 
 from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.cold_items import without_rows_of
+from segue.data.event_features import NOTHING, Features
 from segue.data.event_types import target_rows
 from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.sessions import session_starts
@@ -91,12 +92,25 @@ class EvalInstances:
         """
         return self._before(self.log.known_event_types, window)
 
+    def event_features(self, window: int | None) -> Features:
+        """(C, L, F) the features of the rows of `histories`, NaN at padding.
+
+        Raises:
+            DataError: the log has no event features.
+        """
+        row, valid = self._rows_before(window)
+        return np.where(valid[..., None], self.log.known_event_features[np.where(valid, row, 0)], NOTHING)
+
     def _before(self, column: np.ndarray[Any, np.dtype[Any]], window: int | None) -> Ids:
+        row, valid = self._rows_before(window)
+        return np.where(valid, column[np.where(valid, row, 0)], 0).astype(np.int64)
+
+    def _rows_before(self, window: int | None) -> tuple[Ids, Mask]:
+        """(C, L) the last `window` rows before each instance, and which of them are the user's."""
         first = self.log.start[self.user]
         width = int((self.row - first).max(initial=0)) if window is None else window
         row = self.row[:, None] + np.arange(-width, 0)  # (C, L)
-        valid = row >= first[:, None]
-        return np.where(valid, column[np.where(valid, row, 0)], 0).astype(np.int64)
+        return row, row >= first[:, None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ ml-1m/
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
   item.npy            (R,) int32; if the log has them, time.npy int64, rating.npy float32, part.npy int8,
-                      event_type.npy int8 and session.npy int32
+                      event_type.npy int8, session.npy int32 and event_features.npy float32 (R F,)
 
 Nothing in the folder is believed. Whenever a log is opened, sizes are compared before memory is taken, and every value
 is checked (`log_checks`). The hashes are compared when it is opened on a machine for the first time (`verified`), after
@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 from pydantic import StringConstraints
 
+from segue.data.event_features import EventFeature
 from segue.data.log import Ids, Log, Step, Vocab
 from segue.data.log_checks import check_savable, log_problem
 from segue.data.verified import files_state, is_verified, remember_verified
@@ -44,6 +45,7 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
         "part": np.int8,
         "event_type": np.int8,
         "session": np.int32,
+        "event_features": np.float32,
     }
 }
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
@@ -65,8 +67,9 @@ class _About(Stored):
     rows: Whole
     users: Count
     items: Count
-    columns: tuple[Literal["item", "time", "rating", "part", "event_type", "session"], ...]
+    columns: tuple[Literal["item", "time", "rating", "part", "event_type", "session", "event_features"], ...]
     event_types: tuple[str, ...] = ()
+    event_features: tuple[EventFeature, ...] = ()
     tables: tuple[Literal["user_table", "item_table"], ...]
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
@@ -117,7 +120,7 @@ def _write(log: Log, folder: Path) -> None:
     columns = {name: getattr(log, name) for name in _COLUMNS}
     for name, values in columns.items():
         if values is not None:
-            np.save(folder / f"{name}.npy", log.column(values))
+            np.save(folder / f"{name}.npy", log.column(values).reshape(-1))
     facts = {
         "format": _FORMAT,
         "version": VERSION,
@@ -127,6 +130,7 @@ def _write(log: Log, folder: Path) -> None:
         "items": log.num_items,
         "columns": [name for name, values in columns.items() if values is not None],
         **({"event_types": list(log.event_types)} if log.event_types else {}),
+        **({"event_features": [asdict(one) for one in log.event_feature_columns]} if log.event_feature_columns else {}),
         "tables": list(tables),
         "steps": [asdict(step) for step in log.steps],
         "warnings": list(log.warnings),
@@ -174,6 +178,8 @@ def _about(folder: Path) -> _About:
     files += [f"{name}.npy" for name in about.columns] + [f"{name}.parquet" for name in about.tables]
     if sorted(files) != sorted(about.files) or "item" not in about.columns:
         raise ArtefactError(f"{path}: files: must be those of its columns and tables; {REPAIR}")
+    if ("event_features" in about.columns) != bool(about.event_features):
+        raise ArtefactError(f"{path}: event_features: must be there with their column; {REPAIR}")
     return about
 
 
@@ -188,9 +194,13 @@ def _verify_files(folder: Path, about: _About, *, again: bool) -> None:
 
 
 def _open(folder: Path, about: _About) -> Log:
+    width = {"event_features": len(about.event_features)}
     columns: dict[str, Any] = {
-        name: map_column(folder / f"{name}.npy", _COLUMNS[name], about.rows, repair=REPAIR) for name in about.columns
+        name: map_column(folder / f"{name}.npy", _COLUMNS[name], about.rows * width.get(name, 1), repair=REPAIR)
+        for name in about.columns
     }
+    if about.event_features:
+        columns["event_features"] = columns["event_features"].reshape(about.rows, -1)
     stop = map_column(folder / "stop.npy", np.int64, about.users + 1, repair=REPAIR)
     lengths: Ids = np.diff(stop, prepend=0)
     if stop[0] != 0 or stop[-1] != about.rows or (lengths < 0).any():
@@ -215,6 +225,7 @@ def _open(folder: Path, about: _About) -> Log:
         steps=about.steps,
         warnings=about.warnings,
         event_types=about.event_types,
+        event_feature_columns=about.event_features,
         user_metadata=metadata.get("user_table"),
         item_metadata=metadata.get("item_table"),
         **columns,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+Feature = str | float | bool | None
 IMPORTED = "imported"  # the type of events that were copied from the log of a model
 
 
@@ -20,6 +22,7 @@ class Event:
         value: a number, such as a rating; None without one.
         id: identifies the event: a second event with the same id is the same event, sent again. By default
             `content_id`, so that the same event without an id is stored once.
+        features: further facts, such as {"device": "mobile", "price": 9.99}; None for none.
     """
 
     user: str
@@ -28,6 +31,7 @@ class Event:
     type: str = ""
     value: float | None = None
     id: str = ""
+    features: Mapping[str, Feature] | None = None
 
     def __post_init__(self) -> None:
         if not self.id:

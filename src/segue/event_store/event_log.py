@@ -6,7 +6,7 @@ returns. Each change of a user's history gives it a new version; see `HistoryVer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from segue.event_store.database import Database
-from segue.event_store.event import Event
+from segue.event_store.event import Event, Feature
 from segue.event_store.event_ids import UsedIdError, find_used_ids
 from segue.event_store.history_versions import HistoryVersions
 from segue.event_store.sessions import Sessions
@@ -22,7 +22,7 @@ from segue.event_store.slices import slices
 from segue.event_store.tables import events
 
 _HISTORY = (
-    select(events.c.seq, events.c.time, events.c.item, events.c.type)
+    select(events.c.seq, events.c.time, events.c.item, events.c.type, events.c.features)
     .where(events.c.user == bindparam("user"))
     .order_by(events.c.time.desc(), events.c.seq.desc())
     .limit(bindparam("limit"))
@@ -39,12 +39,14 @@ class PastEvent:
         seq: the number of its arrival, which orders events of the same time.
         item: name of the item.
         type: kind of the event; see `Event`.
+        features: further facts; see `Event`.
     """
 
     time: int
     seq: int
     item: str
     type: str = ""
+    features: Mapping[str, Feature] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,15 @@ class EventLog:
                     "time": event.time,
                     "type": event.type,
                     "value": event.value,
+                    "features": None if event.features is None else dict(event.features),
                 }
                 for event in new
             ]
             if not self.database.embedded:
                 rows = _in_order_of_ids(connection, rows)
             statement = self.database.insert_new(events).returning(
-                events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item, events.c.type
+                *(events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item, events.c.type),
+                events.c.features,
             )
             inserted = connection.execute(statement, rows).all() if rows else []
             stored, fresh = [], {row.id for row in inserted}
@@ -117,7 +121,8 @@ class EventLog:
                 raise UsedIdError(used)
             added: dict[str, list[PastEvent]] = {}
             for row in inserted:
-                added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item, row.type))
+                past = PastEvent(row.time, row.seq, row.item, row.type, row.features)
+                added.setdefault(row.user, []).append(past)
             after = self._versions.renew(connection, sorted(added))
         changes = {user: Change(before[user], after[user], tuple(sorted(added[user], key=_order))) for user in added}
         return Appended(stored, changes)
@@ -145,7 +150,7 @@ class EventLog:
         """
         with self.database.read() as connection:
             rows = connection.execute(_HISTORY, {"user": user, "limit": MOST if limit is None else limit}).all()
-        return [PastEvent(row.time, row.seq, row.item, row.type) for row in reversed(rows)]
+        return [PastEvent(row.time, row.seq, row.item, row.type, row.features) for row in reversed(rows)]
 
     def count(self, user: str) -> int:
         """The number of events of a user."""
@@ -175,7 +180,8 @@ class EventLog:
 
     def newest(self, user: str, limit: int) -> list[Event]:
         """The newest events of a user with all their values, oldest first."""
-        columns = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value, events.c.id)
+        of_event = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value)
+        columns = (*of_event, events.c.id, events.c.features)
         statement = select(*columns).where(events.c.user == user).limit(limit)
         with self.database.read() as connection:
             rows = connection.execute(statement.order_by(events.c.time.desc(), events.c.seq.desc())).all()
@@ -187,13 +193,14 @@ class EventLog:
             return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
 
     def blocks(self, size: int = 100_000, *, until: int | None = None) -> Iterator[list[Any]]:
-        """All events (user, item, time, type, value, seq) in the order of arrival, in blocks.
+        """All events (user, item, time, type, value, features, seq) in the order of arrival, in blocks.
 
         Args:
             size: number of events in a block.
             until: the last `seq`; None for all that are there now.
         """
-        columns = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value, events.c.seq)
+        of_event = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value)
+        columns = (*of_event, events.c.features, events.c.seq)
         last = 0
         until = self.newest_seq() if until is None else until
         while last < until:

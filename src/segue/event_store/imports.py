@@ -8,14 +8,14 @@ nothing twice; nor does one that was read from the store itself. Where a log has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
 from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.event import IMPORTED, Event, content_id
+from segue.event_store.event import IMPORTED, Event, Feature, content_id
 from segue.event_store.event_ids import UsedIdError
 from segue.event_store.event_log import EventLog
 from segue.event_store.sessions import Sessions
@@ -24,7 +24,8 @@ from segue.event_store.tables import events, imports
 
 BLOCK = 20_000  # events in one transaction
 Key = tuple[str, str, int]  # user, item and time of an event
-Row = tuple[str, str, int, float | None, str]  # of a log: user, item, time in microseconds, value and type of an event
+Features = Mapping[str, Feature] | None
+Row = tuple[str, str, int, float | None, str, Features]  # user, item, time in microseconds, value, type and features
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,11 @@ class Imports:
         for block in slices(rows, BLOCK):
             present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
             new = []
-            for user, item, moment, value, kind in block:
+            for user, item, moment, value, kind, features in block:
                 key = (user, item, moment)
                 if present[key] <= seen[key]:
-                    new.append(Event(*key, type=kind or IMPORTED, value=value, id=content_id(*key, kind, seen[key])))
+                    identity = content_id(*key, kind, seen[key])
+                    new.append(Event(*key, kind or IMPORTED, value, identity, features))
                 seen[key] += 1
             yield len(block), new
 

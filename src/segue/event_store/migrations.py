@@ -22,8 +22,13 @@ def _add_complete(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE items ADD COLUMN complete BOOLEAN NOT NULL DEFAULT FALSE")
 
 
+def _add_features(connection: Connection) -> None:
+    """Let events have features; those that were written before have none."""
+    connection.exec_driver_sql("ALTER TABLE events ADD COLUMN features JSON")
+
+
 # step i leads to version i + 1; a step that was released never changes, whatever becomes of `tables`
-STEPS: Sequence[Callable[[Connection], None]] = (create_first_schema, _add_complete)
+STEPS: Sequence[Callable[[Connection], None]] = (create_first_schema, _add_complete, _add_features)
 VERSION = len(STEPS)
 
 

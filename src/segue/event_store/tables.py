@@ -45,6 +45,7 @@ events = Table(
     Column("time", BigInteger, nullable=False),
     Column("type", String, nullable=False),
     Column("value", Float),
+    Column("features", JSON(none_as_null=True)),
     Index("events_of_user", "user", "time", "seq"),
     Index("events_of_time", "time"),
     sqlite_autoincrement=True,

@@ -87,7 +87,12 @@ def _not_newer(saved: Sequence[SavedModel], until: Sequence[int], log: Log, erro
 def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
     training = saved.about["training"]
     model = VocabularyAdapter(
-        saved.model, saved.log, newer.log.users, newer.log.items, event_types=newer.log.event_types
+        saved.model,
+        saved.log,
+        newer.log.users,
+        newer.log.items,
+        event_types=newer.log.event_types,
+        event_features=newer.log.event_feature_columns,
     )
     return Result(
         model=saved.name,

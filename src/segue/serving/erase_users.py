@@ -66,7 +66,7 @@ def _rewrite(folder: Path, erased: Mapping[str, int | None]) -> ErasedFromModel:
     hashes = dict(facts["files"])
     facts["identity"] = fingerprint_of(facts)
     check_hashes(folder, {name: hashes[name] for name in PAYLOAD}, repair=REPAIR)
-    sizes, about_log = Sizes(**facts["sizes"]), facts["log"]
+    sizes, about_log = Sizes.from_dict(facts["sizes"]), facts["log"]
     log = read_stored_log(folder, about_log["name"], sizes, about_log.get("events"), repair=REPAIR)
     without, counts = log_without(log, erased)
     if not counts.users and not counts.events:

@@ -146,6 +146,8 @@ def _write_network(model: DotProductModel, log: Log, length: int, folder: Path) 
     """Export the network, and compare its answers: the largest difference, or why there is no network."""
     if model.reads_event_types:
         return None, f"{model.name} reads the types of events, and an exported network takes items alone"
+    if model.reads_event_features:
+        return None, f"{model.name} reads the features of events, and an exported network takes items alone"
     if model.reads_times or model.reads_request_time:
         return None, f"{model.name} reads times, and an exported network takes items alone"
     check_onnx()

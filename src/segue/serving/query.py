@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
+from segue.data.event_features import NOTHING, Features, encode_features
 from segue.data.log import Ids, Log
 from segue.errors import DataError, did_you_mean
 from segue.models.base.model import Model
@@ -28,6 +29,7 @@ class Query:
         items: (P,) ids of the items of the history, oldest first; items that the log does not know are left out.
         times: (P,) the times of these events, in the unit of the log; None for that of the request.
         types: (P,) the types of these events, 0 for an unknown one; None for that of all.
+        features: (P, F) the features of these events, see `Log.event_features`; None for unknown ones.
         time: when the next item is requested, in the same unit; None for the time of the newest event of the log.
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
@@ -41,6 +43,7 @@ class Query:
     items: Ids
     times: Ids | None = field(default=None, kw_only=True)
     types: Ids | None = field(default=None, kw_only=True)
+    features: Features | None = field(default=None, kw_only=True)
     time: int | None = field(default=None, kw_only=True)
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
@@ -59,7 +62,7 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
     """The queries as a batch, on the device of the model, with the newest `width` events of each history.
 
     Args:
-        model: it decides whether the batch has times, and types of events.
+        model: it decides whether the batch has times, and types and features of events.
         log: has the times that a query leaves open.
         queries: the queries.
         width: number of events; shorter histories are padded with 0 on the left.
@@ -86,7 +89,19 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
             for query, history in zip(queries, histories, strict=True)
         ]
         batch = replace(batch, types=_padded(types, width))
+    if model.reads_event_features:
+        batch = replace(batch, features=_features(queries, width, len(log.event_feature_columns)))
     return batch.to(device_of(model))
+
+
+def _features(queries: Sequence[Query], width: int, columns: int) -> Float[Tensor, "B P F"]:
+    """The features of the newest events of each query; NaN where they are unknown."""
+    table = np.full((len(queries), width, columns), NOTHING)
+    for place, query in zip(table, queries, strict=True):
+        if query.features is not None:
+            newest = query.features[max(0, len(query.features) - width) :]
+            place[width - len(newest) :] = newest
+    return torch.from_numpy(table)
 
 
 def _padded(rows: Sequence[Ids], width: int) -> Int[Tensor, "B P"]:
@@ -103,6 +118,7 @@ def make_query(
     *,
     times: Sequence[int] | None = None,
     types: Sequence[str] | None = None,
+    features: Sequence[Mapping[str, Any]] | None = None,
     time: int | None = None,
     strict: bool = False,
 ) -> Query:
@@ -116,12 +132,13 @@ def make_query(
         history: names of items, oldest first; by default the user's history in the log.
         times: when these events were, in the unit of the log; None for the time of the request.
         types: the types of these events, such as "view"; None for unknown ones.
+        features: the features of these events, such as {"device": "mobile"}; None for unknown ones.
         time: when the next item is requested; None for the time of the newest event of the log.
         strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: neither a user nor a history is given; there are other times or types than items, or a type is
-            unknown; with `strict`, a name is unknown.
+        DataError: neither a user nor a history is given; there are other times, types or features than items, or a
+            type or the name of a feature is unknown; with `strict`, a name is unknown.
     """
     if user is None and history is None:
         raise DataError(
@@ -144,12 +161,13 @@ def make_query(
             items,
             times=known,
             types=known_types,
+            features=None if log.event_features is None else log.event_features[rows],
             time=time,
             unknown_user=unknown_user,
             empty_reason=reason,
         )
     names = list(history)
-    for what, values in (("times", times), ("types", types)):
+    for what, values in (("times", times), ("types", types), ("features", features)):
         if values is not None and len(values) != len(names):
             raise DataError(f"{len(values):,} {what} for {len(names):,} items of the history: each needs its own")
     ids = log.items.ids(names)
@@ -163,6 +181,7 @@ def make_query(
         items,
         times=known,
         types=None if types is None else type_ids(log, types)[ids > 0],
+        features=None if features is None else encode_features(log.event_feature_columns, features)[ids > 0],
         time=time,
         ignored=ignored,
         unknown_user=unknown_user,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -102,6 +102,7 @@ def recommend(  # noqa: PLR0913  one keyword for each part of the question
     history: Sequence[Any] | None = None,
     times: Sequence[int] | None = None,
     types: Sequence[str] | None = None,
+    features: Sequence[Mapping[str, Any]] | None = None,
     time: int | None = None,
     k: int = 10,
     exclude_seen: bool | None = None,
@@ -122,6 +123,8 @@ def recommend(  # noqa: PLR0913  one keyword for each part of the question
         times: when the events of `history` were, in the unit of the log, for models that read times; by default at
             the time of the request.
         types: the types of the events of `history`, such as "view", for models that read them; unknown by default.
+        features: the features of these events, such as {"device": "mobile"}, for models that read them; unknown by
+            default.
         time: when the items are requested, in the unit of the log, for models that read it; by default at the time of
             the newest event of the log.
         k: the number of items; the list is shorter if fewer are left.
@@ -131,12 +134,12 @@ def recommend(  # noqa: PLR0913  one keyword for each part of the question
         strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: neither a user nor a history, `k` below 1, or an unknown type of event; with `strict`, an unknown
-            user or item.
+        DataError: neither a user nor a history, `k` below 1, or an unknown type or feature of an event; with `strict`,
+            an unknown user or item.
         TrainingError: the model scores NaN.
     """
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
-    query = make_query(log, user, history, times=times, types=types, time=time, strict=strict)
+    query = make_query(log, user, history, times=times, types=types, features=features, time=time, strict=strict)
     found = named_items(log, query, finder.find([query]), filtered=items is not None)
     is_cut = 0 < len(found) < min(k, log.num_items) and found.fallback is None
     return replace(found, candidates=model.num_candidates) if is_cut else found

@@ -200,7 +200,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
     for name in PAYLOAD:
         _check_inside(folder, name)
     check_hashes(folder, {name: facts["files"][name] for name in PAYLOAD}, repair=REPAIR)
-    sizes, about_log = Sizes(**facts["sizes"]), facts["log"]
+    sizes, about_log = Sizes.from_dict(facts["sizes"]), facts["log"]
     log = read_stored_log(folder, about_log["name"], sizes, about_log.get("events"), repair=REPAIR)
     model = _load_model(folder, facts, {kind.name: kind for kind in models})
     model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
@@ -258,7 +258,7 @@ def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model
             f"{folder}: holds a model {name!r} that this segue does not have; if the class is your own, name it with "
             f"--model-class {facts.get('class', FORMS)} (in Python: load(folder, models=[CLASS]))"
         )
-    return kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
+    return kind(kind.Config.make(facts["config"]), Sizes.from_dict(facts["sizes"]))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 users.parquet      names and metadata of users 1..U
 items.parquet      names and metadata of items 1..I
-history.parquet    user, item, and time, rating, part, session and event_type if there are any; one row per event
+history.parquet    user, item, and time, rating, part, session, event_type and feature:NAME for each event feature, if
+                   there are any; one row per event
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.data.event_features import EventFeature, Features
 from segue.data.log import Log, Vocab
 from segue.data.log_checks import check_savable, log_problem
 from segue.errors import ArtefactError
@@ -29,6 +31,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "session": pl.Int32(),
 }
 TYPES = "event_type"  # a column of names, in the order of their ids
+FEATURE = "feature:"  # how the name of a column of event features begins; categories are stored as types are
 
 
 def write_stored_log(log: Log, folder: Path) -> None:
@@ -48,11 +51,24 @@ def _history(log: Log) -> pl.DataFrame:
     user, item = log.events()
     optional = {"time": log.time, "rating": log.rating, "part": log.part, "session": log.session}
     columns = {name: log.column(values) for name, values in optional.items() if values is not None}
-    history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
+    history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns, **_features(log)})
     if log.event_type is None:
         return history
     names = pl.Series(TYPES, log.event_types, dtype=pl.Enum(log.event_types))
     return history.with_columns(names.gather(log.column(log.event_type).astype(np.int64) - 1))
+
+
+def _features(log: Log) -> dict[str, pl.Series]:
+    """A column for each event feature; empty cells where it is unknown."""
+    if log.event_features is None:
+        return {}
+    values = log.column(log.event_features).T
+    return {
+        FEATURE + one.name: pl.Series(
+            one.decode(column), dtype=pl.Enum(one.categories) if one.categories else pl.Float32, strict=False
+        )
+        for one, column in zip(log.event_feature_columns, values, strict=True)
+    }
 
 
 def _names(vocab: Vocab, metadata: pl.DataFrame | None) -> pl.DataFrame:
@@ -85,7 +101,13 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
     history = tables.read(path.name, tables.num_rows(path.name) if events is None else events)
     if problem := _history_problem(history, sizes.num_users):
         raise ArtefactError(f"{path}: {problem}; {repair}")
-    columns: dict[str, Any] = {column: history[column].to_numpy() for column in history.columns if column != TYPES}
+    features = [name for name in history.columns if name.startswith(FEATURE)]
+    plain = (name for name in history.columns if name != TYPES and name not in features)
+    columns: dict[str, Any] = {name: history[name].to_numpy() for name in plain}
+    if features:
+        read = [_event_feature(history[name]) for name in features]
+        columns["event_feature_columns"] = tuple(one for one, _ in read)
+        columns["event_features"] = np.stack([values for _, values in read], 1)
     if TYPES in history.columns:
         types = history[TYPES]
         assert isinstance(types.dtype, pl.Enum)
@@ -105,10 +127,21 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
     return log
 
 
+def _event_feature(column: pl.Series) -> tuple[EventFeature, Features]:
+    """A column that `_features` wrote."""
+    dtype, name = column.dtype, column.name.removeprefix(FEATURE)
+    if not isinstance(dtype, pl.Enum):
+        return EventFeature(name), column.fill_null(np.nan).to_numpy()
+    ids = column.to_physical().cast(pl.Float32) + 1
+    return EventFeature(name, tuple(dtype.categories)), ids.fill_null(np.nan).to_numpy()
+
+
 def _history_problem(history: pl.DataFrame, num_users: int) -> str:
     """What is wrong with the columns and the users of a history, in words; empty if nothing is."""
     for column in history:
         types = column.name == TYPES and isinstance(column.dtype, pl.Enum)
+        if column.name.startswith(FEATURE) and (column.dtype == pl.Float32 or isinstance(column.dtype, pl.Enum)):
+            continue
         if COLUMNS.get(column.name) != column.dtype and not types:
             return f"its column {column.name} of {column.dtype} is not one of a history"
         if column.has_nulls():

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
+from segue.data.event_features import EventFeature, own_categories
 from segue.data.log import Log, Vocab
 from segue.models.base.model import Model, Sizes
 
@@ -28,7 +29,16 @@ class VocabularyAdapter(Model):
     item_ids: Tensor
     type_ids: Tensor
 
-    def __init__(self, model: Model, own: Log, users: Vocab, items: Vocab, *, event_types: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: Model,
+        own: Log,
+        users: Vocab,
+        items: Vocab,
+        *,
+        event_types: Sequence[str] = (),
+        event_features: Sequence[EventFeature] = (),
+    ) -> None:
         """The model for other ids.
 
         Args:
@@ -37,6 +47,10 @@ class VocabularyAdapter(Model):
             users: the names of the users in the other numbering.
             items: the names of the items there.
             event_types: the names of the types of events there.
+            event_features: the columns of event features there.
+
+        Raises:
+            DataError: the model reads event features, and the columns there are others.
         """
         super().__init__(model.config, Sizes(len(users), len(items)))
         self.model, self.window = model, model.window
@@ -45,6 +59,12 @@ class VocabularyAdapter(Model):
             self.register_buffer(name, torch.cat([ids.new_zeros(1), ids]))
         known = {name: number for number, name in enumerate(own.event_types, 1)}
         self.register_buffer("type_ids", torch.tensor([0, *(known.get(name, 0) for name in event_types)]))
+        self.own_categories: list[int] = []
+        if model.reads_event_features:
+            for place, categories in enumerate(own_categories(own.event_feature_columns, event_features)):
+                if categories is not None:
+                    self.own_categories.append(place)
+                    self.register_buffer(f"categories_{place}", torch.from_numpy(categories))
         if self._has_unknown:
             self.window = None  # the newest items that it knows may lie further back
 
@@ -62,6 +82,10 @@ class VocabularyAdapter(Model):
         return self.model.reads_event_types
 
     @property
+    def reads_event_features(self) -> bool:
+        return self.model.reads_event_features
+
+    @property
     def reads_request_time(self) -> bool:
         return self.model.reads_request_time
 
@@ -75,8 +99,15 @@ class VocabularyAdapter(Model):
             user=self.user_ids[batch.user],
             history=self.item_ids[batch.history],
             types=None if batch.types is None else self.type_ids[batch.types],
+            features=None if batch.features is None else self._own_features(batch.features),
         )
         if not self._has_unknown:
             return own
         own, window = own.without_gaps(), self.model.window
         return own if window is None or own.history.shape[1] <= window else own.last_events(window)
+
+    def _own_features(self, features: Float[Tensor, "B P F"]) -> Float[Tensor, "B P F"]:
+        own = features.clone()
+        for place in self.own_categories:
+            own[..., place] = self.get_buffer(f"categories_{place}")[features[..., place].nan_to_num().long()]
+        return own

@@ -49,7 +49,7 @@ def batch_independence(subject: Subject) -> None:
 
 
 def no_future_leakage(subject: Subject) -> None:
-    """Law 5: later events, their times and types do not change an earlier score, in evaluation and in training."""
+    """Law 5: later events, their times, types and features change no earlier score, in evaluation and in training."""
     log = subject.log
     instances = leave_last_out(log).instances("valid")
     ranges = zip(instances.row, log.stop[instances.user], strict=True)
@@ -63,8 +63,11 @@ def no_future_leakage(subject: Subject) -> None:
     types = None if log.event_type is None else log.event_type.copy()
     if types is not None:
         types[held_out] = 1 + len(log.event_types) - types[held_out]
+    features = None if log.event_features is None else log.event_features.copy()
+    if features is not None:
+        features[held_out] = features[held_out][::-1]
     scores = []
-    for variant in (log, replace(log, item=item, time=time, event_type=types)):
+    for variant in (log, replace(log, item=item, time=time, event_type=types, event_features=features)):
         model = subject.train(leave_last_out(variant).train)
         with torch.inference_mode():
             scores.append(model.score(instance_batch(model, replace(instances, log=variant))))
@@ -167,6 +170,10 @@ def recommends_as_evaluated(subject: Subject) -> None:
         past, name = slice(log.start[user], row), log.users.names([int(user)])[0]
         history, times = log.items.names(log.item[past]), log.known_times[past].tolist()
         now, types = int(log.known_times[row]), [log.event_types[one - 1] for one in log.known_event_types[past]]
+        names = [one.name for one in log.event_feature_columns]
+        columns = zip(log.event_feature_columns, log.known_event_features[past].T, strict=True)
+        values = zip(*(one.decode(column) for one, column in columns), strict=True)
+        features = [dict(zip(names, event, strict=True)) for event in values]
         found = {
             k: recommend(
                 model,
@@ -175,6 +182,7 @@ def recommends_as_evaluated(subject: Subject) -> None:
                 history=history,
                 times=times,
                 types=types,
+                features=features,
                 time=now,
                 k=k,
                 exclude_seen=True,
@@ -188,11 +196,13 @@ def recommends_as_evaluated(subject: Subject) -> None:
 
 
 def _with_times(model: Model, batch: Batch) -> Batch:
-    """A batch with the times and the types that a model reads."""
+    """A batch with the times, the types and the features that a model reads."""
     ones = torch.ones_like(batch.history)
+    columns = len(model.sizes.event_features)
     return replace(
         batch,
         times=ones if model.reads_times else None,
         types=ones if model.reads_event_types else None,
+        features=torch.ones(*ones.shape, columns) if model.reads_event_features else None,
         time=torch.ones_like(batch.user) if model.reads_request_time else None,
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.data import synthetic
+from segue.data.event_features import EventFeature
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
 from segue.models.base.model import GradientModel, Model, Sizes
@@ -72,18 +73,26 @@ def subject(model_class: type[Model], **settings: Any) -> Subject:
 
 
 def small_log() -> Log:
-    """40 users, 17 items and histories of 3 to 12 items from a Markov chain, with ratings, types of events and item
-    features."""
+    """40 users, 17 items and histories of 3 to 12 items from a Markov chain, with ratings, types and features of events
+    and item features."""
     return with_metadata(synthetic.markov(40, 17, 12, seed=1, shortest=3))
 
 
 def with_metadata(log: Log) -> Log:
-    """The log with ratings, types of events and item features.
+    """The log with ratings, types and features of events and item features.
 
     Users with odd ids rate items with odd ids highly, and users with even ids rate items with even ids highly.
     """
     types = 1 + (log.item + np.arange(len(log.item))) % 2
-    log = replace(log, event_type=types.astype(np.int8), event_types=("view", "buy"))
+    rows = np.arange(len(log.item))
+    features = np.stack([np.where(rows % 5, 1 + rows % 3, np.nan), np.where(rows % 7, rows % 11, np.nan)], 1)
+    log = replace(
+        log,
+        event_type=types.astype(np.int8),
+        event_types=("view", "buy"),
+        event_features=features.astype(np.float32),
+        event_feature_columns=(EventFeature("device", ("desktop", "mobile", "tablet")), EventFeature("price")),
+    )
     return synthetic.with_features(synthetic.with_ratings(log))
 
 

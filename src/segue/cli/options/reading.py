@@ -39,6 +39,8 @@ class ReadingOptions:
         events: Types of events that are read, such as --events view cart buy. Without --event-col, the column is the
             one whose name says that it holds types, such as event_type or action. By default, all rows are read.
         session_col: Column that says in which session of the user an event was; see --protocol last-session.
+        event_features: Columns with further facts of an event, such as --event-features device price, for models that
+            read them: text is categories, and numbers are numbers unless their column is named city:category.
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
@@ -66,6 +68,7 @@ class ReadingOptions:
     event_col: str | None = None
     events: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     session_col: str | None = None
+    event_features: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False

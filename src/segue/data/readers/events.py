@@ -15,6 +15,7 @@ import polars as pl
 
 from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.empty import complete_rows, marker_warnings
+from segue.data.readers.event_features import check_feature_columns, read_event_features
 from segue.data.readers.name_checks import check_names, list_warnings
 from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.roles import DOUBTFUL_RATINGS, assign_roles, simplify
@@ -122,6 +123,7 @@ def read_events(
     time_format: str | None,
     *,
     types: TypeColumn,
+    features: Sequence[str] = (),
     drop_empty: bool,
 ) -> tuple[Log, bool]:
     """The rows of a table as a log, and whether its times are times: otherwise they only say the order.
@@ -132,6 +134,7 @@ def read_events(
         name: the name of the log.
         time_format: the strftime pattern of times in text; None to recognise it.
         types: the column of the types of events.
+        features: the columns of event features.
         drop_empty: whether rows without a user, an item or a time are left out; otherwise they are an error.
 
     Raises:
@@ -139,12 +142,15 @@ def read_events(
     """
     columns, unread = _columns(table, {**named, "event": types.column})
     only_order = _is_order(columns, time_format, table.where)
-    frame, loading = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
+    feature_columns = check_feature_columns(features, table.columns, columns, table.where)
+    kinds = {column: _COLUMN_KINDS[role] for role, column in columns.items()}
+    frame, loading = table.load({**kinds, **dict.fromkeys(feature_columns.values(), "any")})
     if not frame.height:
         raise DataError(f"{table.where}: no rows")
     sizes = frame.height, *(_num_names(frame[columns[role]]) if drop_empty else 0 for role in ("user", "item"))
     frame, empty = complete_rows(frame, columns, table.where, drop=drop_empty)
     where = f"{table.where} without its empty rows" if empty else table.where
+    of_features, values = read_event_features(frame, feature_columns, where)
     events = EventColumns(frame, columns, where, only_order)
     users, user = events.names("user")
     items, item = events.names("item")
@@ -157,7 +163,8 @@ def read_events(
     order = events.order(user, users, ticks, parts)
     if rating is None:
         columns.pop("rating", None)
-    read = Step(_description(table.where, columns, times.unit if times else ""), len(item), len(users), len(items))
+    described = {**columns, **({"event features": ", ".join(feature_columns)} if feature_columns else {})}
+    read = Step(_description(table.where, described, times.unit if times else ""), len(item), len(users), len(items))
     log = Log.from_columns(
         users,
         items,
@@ -169,6 +176,8 @@ def read_events(
         event_type=None if event_type is None else event_type[order],
         event_types=event_types,
         session=None if session is None else number_sessions(user[order], session[order]),
+        event_features=None if values is None else values[order],
+        event_feature_columns=of_features,
         name=name,
         steps=(Step(read.rule, *sizes), replace(read, rule=_emptied(empty))) if empty else (read,),
         warnings=(*loading, *unread, *events.warnings),

@@ -9,12 +9,13 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from segue.data.filters import FilterOptions, apply_filters
+from segue.data.item_features import CATEGORY
 from segue.data.log import Log
 from segue.data.readers.event_types import select_events, with_values
 from segue.data.readers.events import read_events
@@ -40,6 +41,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     event: str | None = None,
     events: Sequence[str] | None = None,
     session: str | None = None,
+    event_features: Sequence[str] | None = None,
     time_format: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
@@ -72,6 +74,9 @@ def read_log(  # noqa: PLR0913  one keyword for each column
             name says that it holds types, such as `event_type` or `action`.
         session: the column that says in which session of the user an event was. A session ends where another value
             begins.
+        event_features: columns with further facts of an event, such as the device or the price that was shown, for
+            models that read them: text is categories, and numbers are numbers unless the name of their column is
+            followed by ":category".
         time_format: the strftime pattern of times in text, such as "%d/%m/%Y %H:%M"; by default it is recognised.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
@@ -93,6 +98,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """
     if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
+    where = where or {}
     roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split, "session": session or ""}
     named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
     if is_log(source):
@@ -100,6 +106,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
             name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
         }
         given |= {"where": where or None, "event": event, "events": events, "session": session}
+        given |= {"event_features": event_features or None}
         given |= {"time_format": time_format, "drop_empty": drop_empty or None}
         if without := [name for name, value in given.items() if value is not None]:
             raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
@@ -108,14 +115,16 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     else:
         needs_ratings = filters.get("min_rating") is not None
         named_rating = rating or ("rating" if needs_ratings else "")
-        table, types = _open_events(
-            source, delimiter, header, where=where or {}, rating=named_rating, event=event, events=events
-        )
+        features = [event_features] if isinstance(event_features, str) else list(event_features or ())
+        needed = {*where, named_rating, event or "", *(name.removesuffix(CATEGORY) for name in features)}
+        table, types = _open_events(source, delimiter, header, needed=needed, where=where, event=event, events=events)
         if verify:
             raise DataError(f"{table.where}: no saved log, so it has no hashes to verify; leave out verify (--verify)")
         if needs_ratings and rating is None:
             named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
-        log, timed = read_events(table, named, _stem(source), time_format, types=types, drop_empty=drop_empty)
+        log, timed = read_events(
+            table, named, _stem(source), time_format, types=types, features=features, drop_empty=drop_empty
+        )
         if filters.get("duplicates") is None and log.time is not None:
             filters["duplicates"] = "exact"
         users = find_metadata(source, "user") if users is None else users
@@ -137,16 +146,16 @@ def _open_events(
     delimiter: str | None,
     header: bool | None,
     *,
+    needed: Collection[str],
     where: Mapping[str, Any],
-    rating: str,
     event: str | None,
     events: Sequence[str] | None,
 ) -> tuple[Table, TypeColumn]:
     """The rows of a source that fit conditions and have the types that are read, and the column of the types.
 
-    `rating` is the column of ratings that was asked for, if one was.
+    `needed` are the columns that were asked for by name, beside those of users, items and times.
     """
-    table = open_table(source, delimiter=delimiter, header=header, needed={*where, rating, event or ""})
+    table = open_table(source, delimiter=delimiter, header=header, needed=needed)
     types = TypeColumn.choose(event, events, table.columns, table.where)
     table = select_events(table, types.conditions(where))
     if is_store_url(source):  # which keeps ratings and clicks together

@@ -28,6 +28,7 @@ class CausalModel(RankingModel):
             num_negatives=self.config.negatives_per_target,
             times=self.reads_times,
             types=self.reads_event_types,
+            features=self.reads_event_features,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

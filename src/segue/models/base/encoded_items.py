@@ -20,6 +20,7 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn.embedding import embedding
+from segue.nn.event_features import EventFeatureEmbedding
 from segue.nn.item_encoder import FeatureTable, Fusion, ItemEncoder
 
 OF_FEATURES = ("features", "feature_fusion", "id_dropout")
@@ -101,7 +102,9 @@ class EncodedItems(GradientModel, DotProductModel):
         return vectors if self.features is None else self.encoders[name](vectors, self.features.rows(ids))
 
     def read_features(self, log: Log) -> None:
-        """Take the features of the items, and which of them have events, from the log that the model is trained on.
+        """Take from the log that the model is trained on what its features need.
+
+        These are the features of the items, which of them have events, and the ranges of numbers of event features.
 
         Raises:
             ConfigError: the settings name features, and the model uses none.
@@ -109,6 +112,9 @@ class EncodedItems(GradientModel, DotProductModel):
         if self.features is not None:
             require(len(self.encoders) > 0, f"features: {self.name} does not use features of items; leave them out")
             self.features.fill(feature_arrays(log, self.config.features or ()), log.counts())
+        for module in self.modules():
+            if isinstance(module, EventFeatureEmbedding):
+                module.set_ranges(log)
 
     @property
     def item_embeddings(self) -> Float[Tensor, "I d"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from segue.errors import DataError, require
 class EventWeightsConfig(Config):
     """Settings of models in which events of different types may count differently."""
 
+    later: ClassVar[tuple[str, ...]] = ("event_weights",)
     event_weights: tuple[str, ...] | None = Field(
         None,
         description=(
@@ -33,11 +34,6 @@ class EventWeightsConfig(Config):
         super().check()
         weights = self._weights_of_types()
         require(len(weights) == len(self.event_weights or ()), f"{self._written()}: names a type twice")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; `event_weights` is absent where there are none, as in files of earlier versions."""
-        values = super().as_dict()
-        return values if self.event_weights else {key: value for key, value in values.items() if key != "event_weights"}
 
     def target_weights(self, log: Log) -> Floats:
         """(R,) what each row of the columns of a training log counts; see `segue.data.event_types.target_weights`.

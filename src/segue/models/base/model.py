@@ -9,7 +9,7 @@ DotProductModel   scores with a dot product: it implements `query` and `item_vec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -40,6 +40,7 @@ class Sizes:
         categories_per_item: largest number of categories of an item; 0 for models that take it from their settings.
         values_per_item: number of numbers, those of vectors included, that are features of each item.
         num_event_types: number of types of events, with ids like those of users; 0 for models that read none.
+        event_features: the number of categories of each event feature, 0 for numbers; empty for models that read none.
     """
 
     num_users: Count
@@ -48,17 +49,29 @@ class Sizes:
     categories_per_item: Count = 0
     values_per_item: Count = 0
     num_event_types: Count = 0
+    event_features: tuple[Count, ...] = ()
 
     @classmethod
     def of(cls, log: Log, config: Config | None = None) -> Sizes:
         """The sizes of a log, with the features that `config` names.
 
         Raises:
-            DataError: the log has no column of that name, or one that cannot be a feature; or no types of events.
+            DataError: the log has no column of that name, or one that cannot be a feature; or no types or features of
+                events.
         """
         features = config.feature_sizes(log) if isinstance(config, GradientModelConfig) else {}
         num_event_types = log.num_event_types if getattr(config, "event_types", False) else 0
-        return cls(log.num_users, log.num_items, **features, num_event_types=num_event_types)
+        event_features: tuple[int, ...] = ()
+        if getattr(config, "event_features", False):
+            _ = log.known_event_features  # or the error
+            event_features = tuple(len(one.categories) for one in log.event_feature_columns)
+        counts = {**features, "num_event_types": num_event_types}
+        return cls(log.num_users, log.num_items, event_features=event_features, **counts)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Sizes:
+        """The sizes that are stored as plain values; absent ones have their defaults."""
+        return cls(**{**values, "event_features": tuple(values.get("event_features", ()))})
 
 
 class Model(nn.Module, ABC):
@@ -120,6 +133,11 @@ class Model(nn.Module, ABC):
     def reads_event_types(self) -> bool:
         """Whether `score` reads the types of the events of a history."""
         return any(part.reads_event_types for part in self.parts)
+
+    @property
+    def reads_event_features(self) -> bool:
+        """Whether `score` reads the features of the events of a history."""
+        return any(part.reads_event_features for part in self.parts)
 
     @property
     def reads_request_time(self) -> bool:

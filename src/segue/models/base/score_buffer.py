@@ -44,8 +44,9 @@ def instance_batch(model: Model, instances: EvalInstances) -> Batch:
     user, history = torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window))
     times = torch.from_numpy(instances.times(model.window)) if model.reads_times else None
     types = torch.from_numpy(instances.event_types(model.window)) if model.reads_event_types else None
+    features = torch.from_numpy(instances.event_features(model.window)) if model.reads_event_features else None
     time = torch.from_numpy(instances.request_times()) if model.reads_request_time else None
-    return Batch(user, history, times=times, types=types, time=time).to(device_of(model))
+    return Batch(user, history, times=times, types=types, features=features, time=time).to(device_of(model))
 
 
 def device_of(model: Model) -> torch.device:

@@ -22,6 +22,7 @@ from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.timed import TimedConfig, TimedModel
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
+from segue.nn.event_features import EventFeatureEmbedding
 from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.positions import RelativePositionBias, RelativeTimeBias, time_buckets
@@ -31,7 +32,7 @@ from segue.nn.self_attention import causal_mask
 class TransformerConfig(RankingConfig):
     """Settings of all transformers."""
 
-    later: ClassVar[tuple[str, ...]] = ("event_types",)
+    later: ClassVar[tuple[str, ...]] = ("event_types", "event_features")
     window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
     num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
@@ -40,6 +41,13 @@ class TransformerConfig(RankingConfig):
         description=(
             "Whether the type of each event of the history, such as a view or a purchase, is read: a learnt vector for "
             "each type is added to that of the item. The log must have types of events."
+        ),
+    )
+    event_features: bool = Field(
+        False,
+        description=(
+            "Whether the features of each event of the history, such as the device, are read: learnt vectors for "
+            "categories and for ranges of numbers are added to that of the item. The log must have event features."
         ),
     )
     batch_size: int = 128
@@ -100,8 +108,8 @@ def attention_rows(num_heads: int, length: int) -> int:
 class TimedTransformer(CausalModel, TimedModel):
     """Base class of transformers that read items, their positions and, if the settings say so, times and types.
 
-    Positions are counted from the newest item, so padding changes nothing. With event_types, the vector of the type of
-    each event is added to that of its item.
+    Positions are counted from the newest item, so padding changes nothing. With event_types and event_features, vectors
+    of the type and of the features of each event are added to that of its item.
 
     Args:
         input_scale: what the vectors of the items are multiplied by before those of the positions are added.
@@ -128,11 +136,16 @@ class TimedTransformer(CausalModel, TimedModel):
             None if position_std is None else nn.Parameter(torch.randn(config.window, dim).mul_(position_std))
         )
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
+        self.feature_embedding = EventFeatureEmbedding(sizes.event_features, dim) if config.event_features else None
         self.micro_batch_size = attention_rows(config.num_heads, config.window)
 
     @property
     def reads_event_types(self) -> bool:
         return self.config.event_types
+
+    @property
+    def reads_event_features(self) -> bool:
+        return self.config.event_features
 
     def optimizer(self) -> Optimizer:
         config = self.config
@@ -147,6 +160,9 @@ class TimedTransformer(CausalModel, TimedModel):
         if self.type_embedding is not None:
             assert batch.types is not None
             x = x + self.type_embedding(batch.types)
+        if self.feature_embedding is not None:
+            assert batch.features is not None
+            x = x + self.feature_embedding(batch.features)
         return dropout(x, dropout_rate, self.training) * (history > 0).unsqueeze(2)
 
 

@@ -34,10 +34,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.batch import Batch, SequenceBatch, pad_history
 from segue.batches.masked_sequences import MaskedSequences
 from segue.config import Field
 from segue.data.log import Log
@@ -48,6 +48,7 @@ from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TransformerConfig, attention_rows
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
+from segue.nn.event_features import EventFeatureEmbedding
 from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.post_norm_block import EPS, PostNormBlock
 
@@ -126,6 +127,7 @@ class BERT4Rec(RankingModel):
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
         self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
+        self.feature_embedding = EventFeatureEmbedding(sizes.event_features, dim) if config.event_features else None
         self.micro_batch_size = attention_rows(config.num_heads, config.window + 1)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
@@ -136,6 +138,7 @@ class BERT4Rec(RankingModel):
             newest_prob=config.newest_prob,
             num_negatives=config.negatives_per_target,
             types=self.reads_event_types,
+            features=self.reads_event_features,
         )
         return self.with_shared_negatives(sequences.batches(log, config.batch_size, rng), log, rng)
 
@@ -146,38 +149,37 @@ class BERT4Rec(RankingModel):
     def reads_event_types(self) -> bool:
         return self.config.event_types
 
+    @property
+    def reads_event_features(self) -> bool:
+        return self.config.event_features
+
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query at every position of a training batch, or at a mask after the newest item of a history."""
-        last_only = batch.num_queries == 1
-        if isinstance(batch, SequenceBatch) and not last_only:
-            history, types, masked = batch.history, batch.types, batch.target_mask
+        last_only = not isinstance(batch, SequenceBatch)  # a training batch may have one position, too
+        if isinstance(batch, SequenceBatch):
+            masked = batch.target_mask
         else:
-            history, types, masked = _with_mask(batch.trimmed())
-        x = self._input(history, types, masked)  # (B, P, d)
+            batch = batch.trimmed().map_history(lambda column: pad_history(column, 0, 1))
+            newest = torch.arange(batch.history.shape[1], device=batch.history.device) == batch.history.shape[1] - 1
+            masked = newest.expand(len(batch), -1)  # the mask stands after the newest item
+        x, history = self._input(batch, masked), batch.history  # (B, P, d), (B, P)
         length = history.shape[1]
         padding = torch.zeros(history.shape, device=x.device).masked_fill_((history == 0) & ~masked, -torch.inf)
         mask = padding[:, None, None].expand(-1, -1, length, -1)  # (B, 1, P, P)
         for number, block in enumerate(self.blocks, 1):
-            newest = last_only and number == len(self.blocks)  # the last block computes what is used alone
-            x = block(x, mask[:, :, -1:] if newest else mask)  # (B, C, d)
+            is_last = last_only and number == len(self.blocks)  # the last block computes what is used alone
+            x = block(x, mask[:, :, -1:] if is_last else mask)  # (B, C, d)
         query = self.output_norm(nn.functional.gelu(self.output(x)))
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if self.config.item_bias else query
 
-    def _input(
-        self, history: Int[Tensor, "B P"], types: Int[Tensor, "B P"] | None, masked: Bool[Tensor, "B P"]
-    ) -> Float[Tensor, "B P d"]:
-        """The input of the first block; of a masked event neither the item nor the type is read."""
-        x = self.encoded("item_embedding", history)[..., : self.config.embedding_dim]  # (B, P, d)
+    def _input(self, batch: Batch, masked: Bool[Tensor, "B P"]) -> Float[Tensor, "B P d"]:
+        """The input of the first block; of a masked event neither the item, nor the type, nor a feature is read."""
+        x = self.encoded("item_embedding", batch.history)[..., : self.config.embedding_dim]  # (B, P, d)
         if self.type_embedding is not None:
-            assert types is not None
-            x = x + self.type_embedding(types)
-        x = torch.where(masked.unsqueeze(2), self.mask_embedding, x) + self.position_embedding[-history.shape[1] :]
+            assert batch.types is not None
+            x = x + self.type_embedding(batch.types)
+        if self.feature_embedding is not None:
+            assert batch.features is not None
+            x = x + self.feature_embedding(batch.features)
+        x = torch.where(masked.unsqueeze(2), self.mask_embedding, x) + self.position_embedding[-x.shape[1] :]
         return dropout(self.input_norm(x), self.config.dropout, self.training)
-
-
-def _with_mask(batch: Batch) -> tuple[Int[Tensor, "B P"], Int[Tensor, "B P"] | None, Bool[Tensor, "B P"]]:
-    """History and types with one more position, and where the mask is: at this position, in the last column."""
-    history = nn.functional.pad(batch.history, (0, 1))
-    types = None if batch.types is None else nn.functional.pad(batch.types, (0, 1))
-    newest = torch.arange(history.shape[1], device=history.device) == history.shape[1] - 1
-    return history, types, newest.expand(len(history), -1)

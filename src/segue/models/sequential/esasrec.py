@@ -78,8 +78,9 @@ class ESASRec(CausalTransformer):
             if weight.ndim == 2:
                 nn.init.xavier_normal_(weight)
         zero_padding(self.item_embedding)
-        if self.type_embedding is not None:
-            zero_padding(self.type_embedding.weight)
+        for table in (self.type_embedding, self.feature_embedding):
+            if table is not None:
+                zero_padding(table.weight)
         self.encode("item_embedding")
 
     def block(self) -> LiGRBlock:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from segue.data.event_features import Features, encode_features
 from segue.data.log import Ids, Log, Mask
 from segue.data.time_units import from_microseconds
 from segue.errors import require
@@ -235,6 +236,7 @@ class LoadedModel:
             items=items,
             times=times,
             types=self._types(history),
+            features=self._features(history),
             time=time,
             empty_reason=reason,
             hidden=hidden,
@@ -262,6 +264,16 @@ class LoadedModel:
             return None
         ids = np.array([self._type_ids.get(name, 0) for name in history.types], np.int64)
         return ids[self.item_ids(history) > 0]
+
+    def _features(self, history: History) -> Features | None:
+        """The features of the events that the model knows; NaN for those that it does not know.
+
+        None for a model that reads none, and for the items that a request brought: their features are unknown.
+        """
+        if not (self.model.reads_event_features and len(history.features)):
+            return None
+        events = [one or {} for one in history.features]
+        return encode_features(self.saved.log.event_feature_columns, events, strict=False)[self.item_ids(history) > 0]
 
     def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
         """Whether items of the history are left out; None for the rule of the model."""

@@ -176,7 +176,14 @@ def compare_models(saved: SavedModel, outcome: Outcome, joined: Mapping[str, str
     if not len(instances):
         return None
     log = split.log
-    adapter = VocabularyAdapter(saved.model, saved.log, log.users, log.items, event_types=log.event_types)
+    adapter = VocabularyAdapter(
+        saved.model,
+        saved.log,
+        log.users,
+        log.items,
+        event_types=log.event_types,
+        event_features=log.event_feature_columns,
+    )
     ranks = {
         name: protocol.rank_instances(model, instances) for name, model in (("old", adapter), ("new", outcome.model))
     }

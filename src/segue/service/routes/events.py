@@ -21,6 +21,13 @@ from segue.service.service import Service
 
 router = APIRouter(tags=["events"], route_class=JsonRoute)
 MAX_BATCH = 1_000
+FeatureName = Annotated[Text, Field(min_length=1, max_length=100)]
+FeatureValue = (
+    Annotated[Text, Field(max_length=1_000, strict=True)]
+    | Annotated[bool, Field(strict=True)]
+    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    | None
+)
 SHOWN = 20  # places of events in a message
 
 
@@ -56,6 +63,11 @@ class NewEvent(BaseModel):
     value: float | None = Field(
         None, allow_inf_nan=False, strict=True, description="A number, such as a rating.", examples=[4.5]
     )
+    features: Annotated[dict[FeatureName, FeatureValue], Field(max_length=50)] | None = Field(
+        None,
+        description="Further facts, for models that read them: texts, numbers, true and false.",
+        examples=[{"device": "mobile", "price": 9.99}],
+    )
     id: Annotated[Text, Field(max_length=200)] = Field(
         "",
         description=(
@@ -70,10 +82,11 @@ class NewEvent(BaseModel):
     def to_event(self, arrival: int) -> Event:
         """The event for the store; `arrival` in microseconds since 1970."""
         if self.time is None:
-            return Event(self.user, self.item, arrival, self.type, self.value, self.id or token_hex(16))
+            identity = self.id or token_hex(16)
+            return Event(self.user, self.item, arrival, self.type, self.value, identity, self.features)
         moment = to_microseconds(self.time)
         identity = self.id or content_id(self.user, self.item, moment, self.type)
-        return Event(self.user, self.item, min(moment, arrival), self.type, self.value, identity)
+        return Event(self.user, self.item, min(moment, arrival), self.type, self.value, identity, self.features)
 
 
 class NewEvents(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +42,7 @@ class UserEvent(BaseModel):
     )
     type: str = Field(description="The kind of event.", examples=["view"])
     value: float | None = Field(description="A number, such as a rating.", examples=[4.5])
+    features: dict[str, Any] | None = Field(description="Further facts.", examples=[{"device": "mobile"}])
 
 
 class ShownUser(BaseModel):
@@ -125,6 +126,7 @@ async def get_user(
             time=_date(event.time),
             type=event.type,
             value=event.value,
+            features=None if event.features is None else dict(event.features),
         )
         for event in events
     ]

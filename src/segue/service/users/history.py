@@ -8,13 +8,14 @@ window 4     b c d e        the oldest are dropped
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 
 import numpy as np
 
 from segue.data.log import Ids
+from segue.event_store.event import Feature
 from segue.event_store.event_log import PastEvent
 
 WINDOW = 10_000  # the newest events of a user that answers know
@@ -34,6 +35,8 @@ class History:
     Attributes:
         items: names of the items; each name is in memory once.
         types: the type of each event, such as "view"; none for items that a request brought.
+        features: the features of each event, such as {"device": "mobile"}, None for none; none for items that a request
+            brought.
         order: (P, 2) time and number of arrival of each event, ascending; none for items that a request brought.
         user: name of the user; empty for an anonymous one.
         version: of the history in the store; None for a user without events.
@@ -44,6 +47,7 @@ class History:
 
     items: Sequence[str] = ()
     types: Sequence[str] = ()
+    features: Sequence[Mapping[str, Feature] | None] = ()
     order: Ids = field(default_factory=lambda: NO_ORDER)
     user: str = ""
     version: int | None = None
@@ -71,15 +75,18 @@ class History:
         order = np.concatenate([self.order, np.array(added, np.int64).reshape(-1, 2)])
         items = [*self.items, *(intern(one.item) for one in events)]
         types = [*self.types, *(intern(one.type) for one in events)]
+        features = [*self.features, *(one.features for one in events)]
         is_later = not len(self.order) or not added or self.last < added[0]
         if not is_later:
             places = np.lexsort((order[:, 1], order[:, 0]))
             order = order[places]
             items, types = ([values[place] for place in places.tolist()] for values in (items, types))
+            features = [features[place] for place in places.tolist()]
         dropped = max(0, len(order) - window)
         return History(
             items=items[dropped:],
             types=types[dropped:],
+            features=features[dropped:],
             order=order[dropped:],
             user=self.user,
             version=version,

@@ -19,6 +19,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from segue.data.event_features import named_features
 from segue.data.log import Ids, Log, ranges
 from segue.data.time_units import in_microseconds, time_text
 from segue.errors import ConfigError
@@ -171,12 +172,13 @@ def event_times(log: Log) -> Ids:
 
 
 def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[Row]:
-    """User, item, time in microseconds, rating and type of each event."""
+    """User, item, time in microseconds, rating, type and features of each event."""
     items = [str(token) for token in log.items.tokens]
     user, item = log.events()
     times = event_times(log)
+    features = named_features(log)
     for row in range(len(user)):
         if kept[user[row]]:
             rating = None if log.rating is None else float(log.rating[row])
             kind = "" if log.event_type is None else log.event_types[log.event_type[row] - 1]
-            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating, kind
+            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating, kind, features[row]

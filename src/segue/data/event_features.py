@@ -1,0 +1,159 @@
+"""Event features: further columns of the events of a log, such as the device, or the price that was shown.
+
+column of the source                in `Log.event_features`, (R, F) float32
+text, true, 12 as city:category     the number of its category, from 1; NaN where it is empty, or not known
+9.99                                the number itself; NaN where it is empty
+
+A model makes of both what it reads: a vector for each category, and for numbers one for each of some ranges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segue.errors import DataError, did_you_mean
+from segue.json_files import read_strictly
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+
+Features = np.ndarray[Any, np.dtype[np.float32]]
+NOTHING = np.float32(np.nan)
+
+
+@read_strictly
+@dataclass(frozen=True)
+class EventFeature:
+    """A column of event features.
+
+    Attributes:
+        name: its name.
+        categories: the names of categories 1 and on; empty for a column of numbers.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()
+
+    def encode(self, values: Sequence[Any]) -> Features:
+        """(n,) values as they stand in `Log.event_features`. Unknown categories, and None, are NaN.
+
+        Raises:
+            DataError: this is a column of numbers, and a value is none.
+        """
+        if self.categories:
+            known = {name: np.float32(number) for number, name in enumerate(self.categories, 1)}
+            return np.array([known.get(category_name(value), NOTHING) for value in values], np.float32)
+        return np.array([self._number(value) for value in values], np.float32)
+
+    def decode(self, values: Features) -> list[str | float | None]:
+        """What these values stand for; None for an empty or unknown one."""
+        known = (None if math.isnan(value) else value for value in values.tolist())
+        if not self.categories:
+            return list(known)
+        return [None if value is None else self.categories[int(value) - 1] for value in known]
+
+    def readable(self, value: Any) -> Any:
+        """The value, or None where `encode` would refuse it."""
+        try:
+            self.encode([value])
+        except DataError:
+            return None
+        return value
+
+    def _number(self, value: Any) -> float:
+        try:
+            number = math.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            number = math.inf
+        if isinstance(value, bool) or math.isinf(number):
+            raise DataError(f"event feature {self.name!r}: {value!r} is no number, and {self.name} is one")
+        return number
+
+
+def category_name(value: Any) -> str:
+    """The name of the category of a value: as in a source, true and 7.0 are "true" and "7"."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def encode_features(
+    columns: Sequence[EventFeature], events: Sequence[Mapping[str, Any]], *, strict: bool = True
+) -> Features:
+    """(n, F) the features of events that are given by name, such as {"device": "mobile"}; absent ones are unknown.
+
+    Without `strict`, names that are no columns are left out, and what should be a number and is none is unknown.
+
+    Raises:
+        DataError: with `strict`, there is no such feature, or a value of a column of numbers is none.
+    """
+    if not strict:
+        events = [{one.name: one.readable(event.get(one.name)) for one in columns} for event in events]
+    known = [one.name for one in columns]
+    for name in {name: None for event in events for name in event}:
+        if name not in known:
+            raise DataError(
+                f"no event feature {name!r}{did_you_mean(str(name), known)}; there are: {', '.join(known) or 'none'}"
+            )
+    encoded = [one.encode([event.get(one.name) for event in events]) for one in columns]
+    return np.stack(encoded, 1) if encoded else np.zeros((len(events), 0), np.float32)
+
+
+def named_features(log: Log) -> Sequence[dict[str, str | float] | None]:
+    """(len(log),) the features of each event by name, without those that are unknown; None for none at all."""
+    found: list[dict[str, str | float]] = [{} for _ in range(len(log))]
+    if log.event_features is not None:
+        for one, column in zip(log.event_feature_columns, log.column(log.event_features).T, strict=True):
+            for event, value in zip(found, one.decode(column), strict=True):
+                if value is not None:
+                    event[one.name] = value
+    return [event or None for event in found]
+
+
+def own_categories(own: Sequence[EventFeature], other: Sequence[EventFeature]) -> list[Features | None]:
+    """For each own column, the own category of category 0 and on of the other one; None for numbers.
+
+    Raises:
+        DataError: the columns are others, or categories on one side and numbers on the other.
+    """
+    check_same(own, other)
+    return [
+        np.append(NOTHING, one.encode(there.categories)) if one.categories else None
+        for one, there in zip(own, other, strict=True)
+    ]
+
+
+def check_same(own: Sequence[EventFeature], other: Sequence[EventFeature], name: str = "the log") -> None:
+    """Raise `DataError` unless both have the same columns of the same kinds."""
+    if [(one.name, not one.categories) for one in own] != [(one.name, not one.categories) for one in other]:
+        raise DataError(
+            f"{name}: its events have the features {_listed(other)}, and those of the model {_listed(own)}; read it "
+            "with the options of the training (--event-features)"
+        )
+
+
+def _listed(columns: Sequence[EventFeature]) -> str:
+    return ", ".join(f"{one.name} ({'categories' if one.categories else 'numbers'})" for one in columns) or "none"
+
+
+def check_features(log: Log) -> str:
+    """What is wrong with the event features of a log, in words; empty if nothing is."""
+    columns, values = log.event_feature_columns, log.event_features
+    if (values is None) != (not columns):
+        return "has columns without values, or values without columns"
+    if values is None:
+        return ""
+    if values.ndim != 2 or values.shape[1] != len(columns) or len({one.name for one in columns}) < len(columns):
+        return f"has {len(columns)} columns, whose names must be distinct, and another number of values"
+    for one, column in zip(columns, log.column(values).T, strict=True):
+        known = column[~np.isnan(column)]
+        if one.categories and not np.isin(known, np.arange(1, len(one.categories) + 1)).all():
+            return f"has in {one.name} a category outside 1 to {len(one.categories)}"
+        if np.isinf(known).any():
+            return f"has in {one.name} an infinite number"
+    return ""
