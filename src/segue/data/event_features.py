@@ -10,8 +10,9 @@ A model makes of both what it reads: a vector for each category, and for numbers
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,15 +105,16 @@ def encode_features(
     return np.stack(encoded, 1) if encoded else np.zeros((len(events), 0), np.float32)
 
 
-def named_features(log: Log) -> Sequence[dict[str, str | float] | None]:
-    """(len(log),) the features of each event by name, without those that are unknown; None for none at all."""
-    found: list[dict[str, str | float]] = [{} for _ in range(len(log))]
-    if log.event_features is not None:
-        for one, column in zip(log.event_feature_columns, log.column(log.event_features).T, strict=True):
-            for event, value in zip(found, one.decode(column), strict=True):
-                if value is not None:
-                    event[one.name] = value
-    return [event or None for event in found]
+def named_features(log: Log) -> Iterator[dict[str, str | float] | None]:
+    """The features of each event by name, without those that are unknown; None for none at all."""
+    if log.event_features is None:
+        yield from repeat(None, len(log))
+        return
+    names = [one.name for one in log.event_feature_columns]
+    columns = zip(log.event_feature_columns, log.column(log.event_features).T, strict=True)
+    for values in zip(*(one.decode(column) for one, column in columns), strict=True):
+        known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        yield known or None
 
 
 def own_categories(own: Sequence[EventFeature], other: Sequence[EventFeature]) -> list[Features | None]:

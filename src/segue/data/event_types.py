@@ -71,6 +71,9 @@ def item_weights(log: Log, weights: Floats) -> Floats:
 
 def heaviest(keys: Ids, weights: Floats) -> tuple[Ids, Floats]:
     """The distinct keys of events that count, ascending, and the largest weight of each."""
+    if (weights == 1).all():
+        found = distinct(keys)
+        return found, np.ones(len(found))
     keys, weights = keys[weights > 0], weights[weights > 0]
     found = distinct(keys)
     largest = np.zeros(len(found))

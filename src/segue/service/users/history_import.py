@@ -176,9 +176,8 @@ def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[Row]:
     items = [str(token) for token in log.items.tokens]
     user, item = log.events()
     times = event_times(log)
-    features = named_features(log)
-    for row in range(len(user)):
+    for row, features in enumerate(named_features(log)):
         if kept[user[row]]:
             rating = None if log.rating is None else float(log.rating[row])
             kind = "" if log.event_type is None else log.event_types[log.event_type[row] - 1]
-            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating, kind, features[row]
+            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating, kind, features
