@@ -34,7 +34,12 @@ def read(name: str) -> dict[str, Any]:
 
 def refresh_figures(text: str) -> str:
     """The text of a page with the figures within its lines made anew."""
-    return FIGURE.sub(lambda m: m[1] + metric_text(stored_figure(m[2], m[3], m[4], m[5])) + m[6], text)
+
+    def figure(match: re.Match[str]) -> str:
+        value = stored_figure(match[2], match[3], match[4], match[5])
+        return match[1] + (seconds_text if match[4] in SECONDS else metric_text)(value) + match[6]
+
+    return FIGURE.sub(figure, text)
 
 
 def comparison_block(name: str) -> str:
