@@ -247,6 +247,31 @@ def test_an_epoch_draws_targets_by_their_weights() -> None:
     assert EventWeightsConfig().draw_targets(log, np.random.default_rng(0)) is log
 
 
+TRAINED = [
+    name for name, kind in MODELS.items() if kind.trained_by_gradient and issubclass(kind.Config, EventWeightsConfig)
+]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_model_with_the_setting_trains_on_what_counts_alone(name: str) -> None:
+    subject = testing.subject(MODELS[name], event_weights=("view=0",))
+    log, model = subject.log, subject.build()
+    user, item = log.events()
+    assert log.event_type is not None
+    bought = set(zip(user[log.event_type == 2].tolist(), item[log.event_type == 2].tolist(), strict=True))
+    found = set()
+    for batch in model.batches(model.config.draw_targets(log, np.random.default_rng(0)), np.random.default_rng(0)):
+        row, query, place = batch.targets.nonzero(as_tuple=True)
+        found |= set(zip(batch.user[row].tolist(), batch.targets[row, query, place].tolist(), strict=True))
+    assert found
+    assert found <= bought
+
+
+def test_which_models_have_the_setting() -> None:
+    without = {name for name, kind in MODELS.items() if not issubclass(kind.Config, EventWeightsConfig)}
+    assert {name for name in without if MODELS[name].task == "ranking"} == {"item2vec", "mp2vec"}
+
+
 def test_a_weight_of_zero_is_no_target_in_training_by_gradient() -> None:
     """Item 1 is viewed alone: as it is no target, nothing raises its score."""
     log = typed([[(1, 1), (2, 2), (1, 1), (3, 2)]] * 30)
