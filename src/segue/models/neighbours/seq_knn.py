@@ -27,12 +27,10 @@ Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by powers of coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -40,12 +38,12 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Field
 from segue.data.event_types import item_weights
-from segue.data.log import Codes, Floats, Ids, Log, ranges
+from segue.data.log import Log
 from segue.models.base.event_weights import EventWeightsConfig
-from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
+from segue.models.base.item_pairs import nearest_entries
 from segue.models.base.model import DirectModel, Sizes
+from segue.models.base.pair_counts import PairWeights, count_pairs
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.compiled.loops import pair_counts
 from segue.nn.sparse import Entries, SparseMatrix
 
 
@@ -157,118 +155,17 @@ class SeqKNN(DirectModel):
 
 def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
     """Item, other item and similarity of all pairs of items, each pair once, in ascending order, in blocks of items."""
-    events = _Events.of(log, config)
-    popularities = (log.counts(), config.alpha), (item_weights(log, config.target_weights(log)), config.beta)
+    weights = config.target_weights(log)
+    popularities = (log.counts(), config.alpha), (item_weights(log, weights), config.beta)
     norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for count, power in popularities]
-    width = events.before + events.after
-    order = np.argsort(events.item, kind="stable")
-    order = order[width[order] > 0]
-    count_pairs = pair_counts.for_work(int(width.sum()))
-    for parts in group_blocks(events.item[order], np.cumsum(width[order]), MAX_PAIRS):
-        if count_pairs is not None:
-            event = order[parts[0].start : parts[-1].stop]
-            one, two, counts = _compiled_counts(events, event, log.num_items + 1, count_pairs)
-        elif len(parts) == 1:
-            one, two, counts = _counts(events, order[parts[0]], log.num_items + 1)
-        else:
-            one, two, counts = _counts_of_item(events, [order[part] for part in parts], log.num_items + 1)
+    pairs = PairWeights(
+        max_distance=config.max_distance,
+        distance_decay=config.distance_decay,
+        backward_weight=config.backward_weight,
+        length_discount=config.length_discount,
+    )
+    for block in count_pairs(log, pairs, weights):
+        one, two, counts = block
         counts *= norm[0][one]
         counts *= norm[1][two]
-        yield one, two, counts
-
-
-@dataclass(frozen=True, eq=False)
-class _Events:
-    """The events of a log, each with the events around it that it forms pairs with.
-
-    Attributes:
-        item: (R,) the item of each event.
-        before: (R,) the number of earlier events that it forms pairs with.
-        after: (R,) the number of later ones.
-        scale: (R,) the factor of the weights of its pairs; None if it is 1.
-        target: (R,) the weight of an event as the second of a pair; None if all have 1.
-        weights: (2 max_distance + 1,) the weight of a pair whose second event lies -max_distance, ..., max_distance
-            positions on.
-    """
-
-    item: Codes
-    before: Ids
-    after: Ids
-    scale: Floats | None
-    target: Floats | None
-    weights: Floats
-
-    @classmethod
-    def of(cls, log: Log, config: SeqKNNConfig) -> _Events:
-        user, item = log.events()
-        length = log.lengths[user]
-        position = np.arange(len(item)) - (np.cumsum(log.lengths) - log.lengths)[user]
-        max_distance = min(config.max_distance, int(log.lengths.max()))  # no two events are farther apart
-        before = np.minimum(position, max_distance if config.backward_weight else 0)
-        after = np.minimum(length - 1 - position, max_distance)
-        scale = length.astype(np.float64) ** -config.length_discount if config.length_discount else None
-        target = log.column(config.target_weights(log))
-        all_alike = bool((target == 1).all())
-        weights = _weights(config, max_distance)
-        return cls(item.astype(np.int32), before, after, scale, None if all_alike else target, weights)
-
-    def pairs(self, event: Ids) -> tuple[Ids, Codes, Floats]:
-        """Number of pairs of each event; the other item and the weight of each pair, event by event."""
-        width = self.before[event] + self.after[event]
-        other = ranges(event - self.before[event], event + self.after[event] + 1)
-        distance = other - np.repeat(event, width + 1)
-        other, distance = other[distance != 0], distance[distance != 0]
-        weight = self.weights[distance + len(self.weights) // 2]
-        if self.scale is not None:
-            weight = weight * np.repeat(self.scale[event], width)
-        if self.target is not None:
-            weight = weight * self.target[other]
-        return width, self.item[other], weight
-
-
-def _compiled_counts(events: _Events, event: Ids, num_ids: int, count_pairs: Callable[..., int]) -> Entries:
-    """The weighted counts of the pairs of some events, which are sorted by item, by the compiled loop."""
-    pairs = (events.before[event] + events.after[event]).sum()
-    most = int(min(pairs, num_ids * (1 + np.count_nonzero(np.diff(events.item[event])))))
-    one, two, counts = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most)
-    scale, target = (np.empty(0) if part is None else part for part in (events.scale, events.target))
-    sizes = events.before, events.after, (scale, target), events.weights
-    written = count_pairs(event, events.item, *sizes, num_ids, (one, two, counts))
-    return one[:written], two[:written], counts[:written]
-
-
-def _counts(events: _Events, event: Ids, num_ids: int) -> Entries:
-    """The same in the plain form.
-
-    They are a product of two sparse matrices: one row for each item with a 1 at each of its events, times one row for
-    each event with the weights of the items around it.
-    """
-    width, other, weight = events.pairs(event)
-    items, start = np.unique(events.item[event], return_index=True)
-    offsets = np.append(0, np.cumsum(width)).astype(np.int32)
-    around = sp.csr_array((weight, other, offsets), shape=(len(event), num_ids))
-    entries = (
-        np.ones(len(event)),
-        np.arange(len(event), dtype=np.int32),
-        np.append(start, len(event)).astype(np.int32),
-    )
-    counts = sp.csr_array(entries, shape=(len(items), len(event))) @ around  # (items of the block, I + 1)
-    counts.sort_indices()
-    return items[np.repeat(np.arange(len(items)), np.diff(counts.indptr))], counts.indices, counts.data
-
-
-def _counts_of_item(events: _Events, parts: list[Ids], num_ids: int) -> Entries:
-    """The same in the plain form for all events of one item that has too many pairs to hold at a time, part by part."""
-    total = np.zeros(num_ids)
-    for event in parts:
-        _, other, weight = events.pairs(event)
-        np.add.at(total, other, weight)  # in the order of the product of `_counts`, so sums are equal to the bit
-    two = np.flatnonzero(total).astype(np.int32)
-    return np.full(len(two), events.item[parts[0][0]]), two, total[two]
-
-
-def _weights(config: SeqKNNConfig, max_distance: int) -> Floats:
-    """The weights of pairs by the distance of their second event: see `_Events`."""
-    distance = np.arange(-max_distance, max_distance + 1)
-    weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
-    return np.where(distance > 0, weight, config.backward_weight * weight)
+        yield block
