@@ -54,6 +54,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "recent-pop": "segue.models.popularity.recent_pop:RecentPop",
     "item-knn": "segue.models.neighbours.item_knn:ItemKNN",
     "seq-knn": "segue.models.neighbours.seq_knn:SeqKNN",
+    "learnt-counts": "segue.models.neighbours.learnt_counts:LearntCounts",
     "vs-knn": "segue.models.neighbours.vs_knn:VSKNN",
     "stan": "segue.models.neighbours.stan:STAN",
     "vstan": "segue.models.neighbours.stan:VSTAN",

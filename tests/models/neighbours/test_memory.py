@@ -11,8 +11,9 @@ import pytest
 
 from segue.data import synthetic
 from segue.data.log import Log
+from segue.models.base import pair_counts as pair_counting
 from segue.models.base.model import DirectModel, Sizes
-from segue.models.neighbours import item_knn, seq_knn
+from segue.models.neighbours import item_knn
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.nn.compiled.loop import CompiledLoop
@@ -31,7 +32,9 @@ def long_histories() -> Log:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize(("module", "kind", "loop"), [(seq_knn, SeqKNN, pair_counts), (item_knn, ItemKNN, neighbours)])
+@pytest.mark.parametrize(
+    ("module", "kind", "loop"), [(pair_counting, SeqKNN, pair_counts), (item_knn, ItemKNN, neighbours)]
+)
 def test_memory_is_that_of_the_kept_neighbours(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], loop: CompiledLoop, compiled: bool
 ) -> None:

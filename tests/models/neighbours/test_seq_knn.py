@@ -15,8 +15,8 @@ from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import ConfigError
+from segue.models.base import pair_counts as pair_counting
 from segue.models.base.model import Sizes
-from segue.models.neighbours import seq_knn
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.nn.compiled.loops import pair_counts
 
@@ -98,7 +98,7 @@ def test_the_compiled_loop_counts_pairs_to_the_bit(
     states = []
     for form in (pair_counts.always, pair_counts.never):
         with form(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(seq_knn, "MAX_PAIRS", max_pairs)
+            patch.setattr(pair_counting, "MAX_PAIRS", max_pairs)
             states.append(fitted(log, **choices).state_dict())
     assert pair_counts.function is not None
     assert all(torch.equal(states[0][key], value) for key, value in states[1].items())
@@ -133,7 +133,7 @@ def test_the_size_of_blocks_changes_no_bit(
 ) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log, **choices).state_dict()
-    monkeypatch.setattr(seq_knn, "MAX_PAIRS", max_pairs)
+    monkeypatch.setattr(pair_counting, "MAX_PAIRS", max_pairs)
     for key, value in fitted(log, **choices).state_dict().items():
         assert torch.equal(value, whole[key])
 
