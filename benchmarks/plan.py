@@ -217,19 +217,19 @@ BENCHMARKS: dict[str, Benchmark] = {
         "BERT4Rec",
         Variant("RecTools", "--model BERT4Rec --num-heads 2 --loss softmax", 300, quick=FEW_BATCHES),
         Variant("RePlay", "--model BERT4Rec --num-heads 2", 200, quick=FEW_BATCHES),
-        Variant("segue", "sequence --setting bert4rec-ce", 60, quick=FEW_BATCHES),
+        Variant("segue", "sequence --setting bert4rec-ce --repeat 2", 60, quick=FEW_BATCHES),
         label="masked, CE",
     ),
     "esasrec": transformer(
         "eSASRec",
         Variant("RecTools", "--model eSASRec --loss sampled_softmax", 700, quick=FEW_BATCHES),
-        Variant("segue", "sequence --setting esasrec-sampled", 60, quick=FEW_BATCHES),
-        label="256 shared negatives",
+        Variant("segue", "sequence --setting esasrec-sampled --repeat 2", 60, quick=FEW_BATCHES),
+        label="256 negatives a target",
     ),
     "hstu": transformer(
         "HSTU, the moment known",
         Variant("RecTools", "--model HSTU --loss softmax", 350, quick=FEW_BATCHES),
-        Variant("segue", "sequence --setting hstu-ce", 60, quick=FEW_BATCHES),
+        Variant("segue", "sequence --setting hstu-ce --repeat 2", 60, quick=FEW_BATCHES),
         label="CE",
     ),
     "item-knn": Benchmark(

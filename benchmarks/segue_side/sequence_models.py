@@ -58,7 +58,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
             **TRANSFORMER,
             "coverage": "last",
             "loss": "sampled-ce",
-            "negative_sampling": "shared",
+            "negative_sampling": "per_target",
             "num_negatives": 256,
             "sample_alpha": 0.0,
             "logq_correction": False,

@@ -22,6 +22,7 @@ from segue.data.splits import leave_last_out
 from segue.errors import ConfigError
 from segue.evaluation.metrics import hit
 from segue.evaluation.ranking import rank
+from segue.models.base import ranking
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.sequential.hgn import HGN
@@ -178,6 +179,21 @@ def test_a_target_without_a_negative(loss: str) -> None:
         assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
         if loss not in ("bce", "gbce"):
             assert loss_of_it == 0
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+@pytest.mark.parametrize("loss", OWN)
+def test_own_negatives_are_scored_alike_one_by_one_and_among_all_items(
+    loss: str, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = []
+    for items_per_lookup in (0, ITEMS):
+        monkeypatch.setattr(ranking, "ITEMS_PER_LOOKUP", items_per_lookup)
+        model = build(loss=loss, negative_sampling="per_target", temperature=temperature)
+        value = model(first(model))
+        value.backward()
+        values.append((value.detach(), model.item.grad, model.user.grad))
+    torch.testing.assert_close(values[0], values[1], rtol=1e-12, atol=1e-12)
 
 
 # ---------------------------------------------------------------------------------------- the correction

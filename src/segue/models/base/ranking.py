@@ -43,6 +43,8 @@ from segue.nn.softmax_loss import all_items_cross_entropy
 
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
 
+ITEMS_PER_LOOKUP = 24  # items that a product of matrices scores in the time that it takes to look up one vector
+
 
 class RankingConfig(EventWeightsConfig, EncodedItemsConfig):
     """Settings of models that are trained to rank."""
@@ -172,10 +174,21 @@ class RankingModel(EncodedItems):
             positive = (query * target).sum(-1, keepdim=True)  # (B, C, 1)
         else:
             positive = positions_to_windows(query @ target.transpose(1, 2))  # (B, C, T)
-        negative = (self._item_vectors_of(batch.negatives) * query[:, :, None, None]).sum(-1)  # (B, C, T, G)
+        negative = self._own_negative_scores(query, batch.negatives)  # (B, C, T, G)
         target_mask = batch.targets > 0  # (B, C, T)
         negative_mask = target_mask.unsqueeze(3) & (batch.negatives > 0)  # (B, C, T, G)
         return (self._loss(positive, negative, negative_mask, batch) * target_mask).sum()
+
+    def _own_negative_scores(
+        self, query: Float[Tensor, "B C d"], negatives: Int[Tensor, "B C T G"]
+    ) -> Float[Tensor, "B C T G"]:
+        """The scores of the negatives that each target has for itself."""
+        num_own = negatives.shape[2] * negatives.shape[3]
+        has_plain_vectors = self.features is None and not overrides(self, RankingModel, "_item_vectors_of")
+        if has_plain_vectors and self.sizes.num_items < ITEMS_PER_LOOKUP * num_own:
+            scores = query @ self.item_vectors().T  # (B, C, I + 1)
+            return scores.gather(2, negatives.flatten(2).long()).view(negatives.shape)
+        return (self._item_vectors_of(negatives) * query[:, :, None, None]).sum(-1)
 
     def _compiled_loss(self) -> Callable[..., Tensor] | None:
         """The loss of targets and their own negatives as a compiled loop; None if there is none, or it cannot pay."""
