@@ -109,8 +109,10 @@ class SparseMatrix(ResizableBuffers):
 
     def differentiable_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """`weighted_row_sums` with the gradient of the weights; the entries of the matrix are constants."""
-        sums: Tensor = _RowSums.apply(weights, rows, self)
-        return sums
+        place, column, value = self.entries(rows.flatten())
+        cell = place // rows.shape[1] * self.shape[1] + column
+        sums = weights.new_zeros(len(rows) * self.shape[1]).index_add(0, cell, weights.flatten()[place] * value)
+        return sums.view(len(rows), self.shape[1])
 
     def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
         """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
@@ -133,22 +135,6 @@ class SparseMatrix(ResizableBuffers):
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
-
-
-class _RowSums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weights: Tensor, rows: Tensor, matrix: SparseMatrix) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.matrix = matrix
-        return matrix.weighted_row_sums(rows, weights)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (rows,) = ctx.saved_tensors
-        place, column, value = ctx.matrix.entries(rows.flatten())
-        products = value * gradients[0][place // rows.shape[1], column.long()]
-        total = products.new_zeros(rows.numel()).index_add_(0, place, products)
-        return total.view_as(rows), None, None
 
 
 class _GrowingArray:

@@ -140,5 +140,5 @@ def test_the_gradient_of_row_sums() -> None:
     matrix.set_rows([(np.array([1, 1, 3]), np.array([0, 4, 2]), np.array([2.0, 3.0, 5.0]))])
     rows = torch.tensor([[1, 3, 0], [3, 3, 1]])
     weights = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.equal(matrix.differentiable_row_sums(rows, weights), matrix.weighted_row_sums(rows, weights))
+    assert torch.allclose(matrix.differentiable_row_sums(rows, weights), matrix.weighted_row_sums(rows, weights))
     torch.autograd.gradcheck(lambda w: matrix.differentiable_row_sums(rows, w), weights)

@@ -184,7 +184,8 @@ class LearntCounts(DirectModel):
         for r, (matrix, relation) in enumerate(zip(self._matrices(), RELATIONS, strict=True)):
             logs = self.relation_weight[r] + self.age_weight[r, ages] - self.alpha[r] * count
             weights = torch.where(history > 0, logs.exp(), 0)  # (B, L)
-            sums = matrix.differentiable_row_sums(history, weights)  # (B, I + 1)
+            row_sums = matrix.differentiable_row_sums if torch.is_grad_enabled() else matrix.weighted_row_sums
+            sums = row_sums(history, weights)  # (B, I + 1)
             if left_out is not None:
                 by_distance = torch.from_numpy(relation.pairs.by_distance()).to(weights)
                 own = torch.bmm(weights.unsqueeze(1), _same(history, left_out).to(weights))  # (B, 1, T)
