@@ -121,6 +121,22 @@ def test_learning_makes_the_rows_more_likely() -> None:
     assert losses[1] < losses[0] - 0.1
 
 
+def test_learning_keeps_no_pairs_of_the_events_of_a_long_user() -> None:
+    events = 2_000
+    log = synthetic.from_sequences([np.random.default_rng(0).integers(1, 31, events).tolist()], num_items=30)
+    model = counted(log).float().requires_grad_(True)
+    (questions,) = LeftOutRows(log, WINDOW, np.ones(events)).batches(8, 8, np.random.default_rng(0))
+    kept = []
+
+    def keep(part: torch.Tensor) -> torch.Tensor:
+        kept.append(part.numel())
+        return part
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda part: part):
+        model.loss(questions)
+    assert max(kept) <= questions.own.numel()
+
+
 def test_it_learns_whether_items_come_again() -> None:
     rng = np.random.default_rng(0)
     never = [rng.permutation(20)[:8] + 1 for _ in range(200)]

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
@@ -153,7 +153,8 @@ class LearntCounts(DirectModel):
         """The scores of all items; with `left_out`, without what all rows of these users add to the counts."""
         count, target_count = self.count[history], self.target_count  # n_i, n_j
         if left_out is not None:
-            count = count - _same(history, left_out).sum(2)
+            own_count = _sums_by_item(left_out.own, (left_out.own > 0).to(count), len(self.count))
+            count = count - own_count.gather(1, history)
             target_count = target_count.repeat(len(history), 1)
             target_count = target_count.scatter_add(
                 1, left_out.own, -left_out.own_weight.to(target_count)
@@ -188,16 +189,16 @@ class LearntCounts(DirectModel):
             sums = row_sums(history, weights)  # (B, I + 1)
             if left_out is not None:
                 by_distance = torch.from_numpy(relation.pairs.by_distance()).to(weights)
-                own = torch.bmm(weights.unsqueeze(1), _same(history, left_out).to(weights))  # (B, 1, T)
-                pairs = _near_sums(own, by_distance).squeeze(1) * left_out.own_weight
+                own = _sums_by_item(history, weights, len(self.count)).gather(1, left_out.own)  # (B, T)
+                pairs = _near_sums(own.unsqueeze(1), by_distance).squeeze(1) * left_out.own_weight
                 sums = sums.scatter_add(1, left_out.own, -pairs).clamp(min=0)  # rounding may leave less than nothing
             total = total + sums * torch.exp(-self.beta[r] * target_count)
         return total
 
 
-def _same(history: Int[Tensor, "B L"], questions: Questions) -> Bool[Tensor, "B L T"]:
-    """Where the users' own rows have the items of the history."""
-    return (history.unsqueeze(2) == questions.own.unsqueeze(1)) & (history > 0).unsqueeze(2)
+def _sums_by_item(items: Int[Tensor, "B N"], values: Float[Tensor, "B N"], num_ids: int) -> Float[Tensor, "B I"]:
+    """The sum of the values of each item; the largest tensor has no axis of pairs of events, as users may be long."""
+    return values.new_zeros(len(items), num_ids).scatter_add(1, items, values)
 
 
 def _near_sums(values: Float[Tensor, "B 1 T"], weights: Float[Tensor, "d"]) -> Float[Tensor, "B 1 T"]:
