@@ -294,6 +294,8 @@ def test_a_weight_of_zero_is_no_target_in_training_by_gradient() -> None:
         ("view=inf", "event_weights=view=inf: must be names of types"),
         ("view=often", "event_weights=view=often: must be names of types"),
         ("=1", "event_weights==1: must be names of types"),
+        ("view=1e-30", "event_weights=view=1e-30: a weight must be 0 or from 1e-06 to 1,000,000"),
+        ("view=1e300", "event_weights=view=1e300: a weight must be 0 or from 1e-06 to 1,000,000"),
         ("view=1,view=2", "event_weights=view=1,view=2: names a type twice"),
     ],
 )

@@ -17,6 +17,8 @@ from segue.data.event_types import target_weights
 from segue.data.log import Floats, Log
 from segue.errors import DataError, require
 
+MIN_WEIGHT, MAX_WEIGHT = 1e-6, 1e6  # sums of others are lost in rounding: they rank nothing, or are infinite
+
 
 class EventWeightsConfig(Config):
     """Settings of models in which events of different types may count differently."""
@@ -57,7 +59,7 @@ class EventWeightsConfig(Config):
         """The weight of each type that is named.
 
         Raises:
-            ConfigError: an entry is not a name and a weight.
+            ConfigError: an entry is not a name and a weight in the range.
         """
         weights = {}
         for entry in self.event_weights or ():
@@ -70,6 +72,10 @@ class EventWeightsConfig(Config):
                 bool(name.strip()) and 0 <= weight < math.inf,
                 f"{self._written()}: must be names of types, each with a weight of at least 0, such as "
                 "event_weights=view=0.2,buy=1",
+            )
+            require(
+                weight == 0 or MIN_WEIGHT <= weight <= MAX_WEIGHT,
+                f"{self._written()}: a weight must be 0 or from {MIN_WEIGHT:g} to {MAX_WEIGHT:,.0f}",
             )
             weights[name.strip()] = weight
         return weights
