@@ -38,8 +38,8 @@ def stores(request, tmp_path, monkeypatch):
 def fill(store: Store) -> None:
     """Something in every table."""
     events = [Event(f"u{n % 4}", "ü <b>\U0001f600", -n, "view", n / 3, f"x{n}") for n in range(10)]
-    store.imports.add(iter([("u9", "a", 1, None, "")]), fingerprint="f", name="log")
-    store.events.append([*events, Event("u8", "a", 10**15)])
+    store.imports.add(iter([("u9", "a", 1, None, "", {"device": "mobile"})]), fingerprint="f", name="log")
+    store.events.append([*events, Event("u8", "a", 10**15, features={"price": 2.5})])
     store.sessions.join("u1", "u2")
     store.items.put([Item("a", "A", {"kind": ["x", 1, True], "price": 2.5}, False, 7), Item("b")])
     store.rules.put("few", {"kind": "cap", "column": "kind", "at_most": 2})

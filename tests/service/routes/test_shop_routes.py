@@ -309,6 +309,7 @@ def test_a_user_is_shown_with_titles_and_a_session_is_joined(client):
         "time": "2026-01-02T00:00:00Z",
         "type": "view",
         "value": 2.5,
+        "features": None,
     }
     assert len(shown["history"]) == 2
     assert names(recommend(client, user="session")) == names(recommend(client))

@@ -99,9 +99,9 @@ class LearntCounts(DirectModel):
         self.register_buffer("count", torch.zeros(num_ids))  # n_i
         self.register_buffer("target_count", torch.zeros(num_ids))  # n_j
         floor, decay = FIRST_AGES
-        ages = torch.log(floor + (1 - floor) * decay ** torch.arange(config.window))
+        ages = [math.log(floor + (1 - floor) * decay**age) for age in range(config.window)]
         self.relation_weight = nn.Parameter(torch.full((len(RELATIONS),), -math.log(len(RELATIONS))))  # b
-        self.age_weight = nn.Parameter(ages.repeat(len(RELATIONS), 1))  # g
+        self.age_weight = nn.Parameter(torch.tensor([ages] * len(RELATIONS)))  # g
         self.alpha = nn.Parameter(torch.tensor([relation.alpha for relation in RELATIONS]))
         self.beta = nn.Parameter(torch.tensor([relation.beta for relation in RELATIONS]))
         self.kappa = nn.Parameter(torch.tensor(1.0))
