@@ -92,6 +92,27 @@ def test_too_many_categories_and_infinite_numbers_are_refused() -> None:
         read_log(FRAME.with_columns(price=pl.lit(float("inf"))), event_features=["price"])
 
 
+def test_texts_among_numbers_are_refused_unless_they_are_to_be_categories() -> None:
+    """One text would make categories of all prices."""
+    rows = {"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "price": ["1.5", "n/a", "2", ""]}
+    message = (
+        "column 'price': 1 of 3 values are no numbers, such as 'n/a'; leave them empty, or name it price:category to"
+    )
+    with pytest.raises(DataError, match=message):
+        read_log(pl.DataFrame(rows), event_features=["price"])
+    [column] = read_log(pl.DataFrame(rows), event_features=["price:category"]).event_feature_columns
+    assert column.categories == ("1.5", "2", "n/a")
+    few_numbers = pl.DataFrame({**rows, "price": ["small", "n/a", "2", ""]})
+    [column] = read_log(few_numbers, event_features=["price"]).event_feature_columns
+    assert column.categories == ("2", "n/a", "small")
+
+
+def test_numbers_keep_the_digits_that_they_had() -> None:
+    values = [0.01, 19.99, 3.0, None, 123456.0]
+    price = EventFeature("price")
+    assert price.decode(price.encode(values)) == values
+
+
 def test_a_log_without_features_says_how_to_read_them() -> None:
     with pytest.raises(DataError, match=r"has no event features; read it with their columns, .*--event-features"):
         _ = read_log(FRAME).known_event_features

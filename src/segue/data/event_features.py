@@ -52,11 +52,10 @@ class EventFeature:
         return np.array([self._number(value) for value in values], np.float32)
 
     def decode(self, values: Features) -> list[str | float | None]:
-        """What these values stand for; None for an empty or unknown one."""
-        known = (None if math.isnan(value) else value for value in values.tolist())
+        """What these values stand for; None for an empty or unknown one. Numbers have the digits of 32 bits: 0.01."""
         if not self.categories:
-            return list(known)
-        return [None if value is None else self.categories[int(value) - 1] for value in known]
+            return [None if np.isnan(value) else float(str(value)) for value in values]
+        return [None if math.isnan(value) else self.categories[int(value) - 1] for value in values.tolist()]
 
     def readable(self, value: Any) -> Any:
         """The value, or None where `encode` would refuse it."""

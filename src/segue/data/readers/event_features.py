@@ -50,7 +50,8 @@ def read_event_features(
     """The columns of event features, and (R, F) their values; None without any.
 
     Raises:
-        DataError: a column holds neither categories nor numbers, is empty, or has too many categories.
+        DataError: a column holds neither categories nor numbers, or texts among numbers; it is empty, or has too many
+            categories.
     """
     if not found:
         return (), None
@@ -75,6 +76,8 @@ def _read(column: pl.Series, where: str, *, as_category: bool) -> tuple[EventFea
         if np.isinf(values).any():
             raise DataError(f"{where}: has an infinite number; give an empty value in its place")
         return EventFeature(column.name), values
+    if not as_category and dtype != pl.Boolean:
+        _check_mixed(column.name, words.filter(~empty), numbers.filter(~empty), where)
     names = words.drop_nulls().unique().sort().to_list()
     if len(names) > MAX_CATEGORIES:
         raise DataError(
@@ -83,6 +86,16 @@ def _read(column: pl.Series, where: str, *, as_category: bool) -> tuple[EventFea
         )
     ids = words.replace_strict(names, np.arange(1, len(names) + 1), default=None, return_dtype=pl.Float32)
     return EventFeature(column.name, tuple(names)), ids.fill_null(np.nan).to_numpy()
+
+
+def _check_mixed(name: str, words: pl.Series, numbers: pl.Series, where: str) -> None:
+    """Raise `DataError` if most values are numbers: a single text would make categories of all of them."""
+    texts = words.filter(numbers.is_null())
+    if len(texts) < len(words) / 2:
+        raise DataError(
+            f"{where}: {len(texts):,} of {len(words):,} values are no numbers, such as {texts[0]!r}; leave them empty, "
+            f"or name it {name}{CATEGORY} to read all of them as categories"
+        )
 
 
 def _words(column: pl.Series) -> pl.Series:
