@@ -1,8 +1,8 @@
-"""`LeftOutRows`: rows of a log as questions, each with all rows of its user, so that these can be left out of counts.
+"""`LeftOutRows`: rows of a log as examples, each with all rows of its user, so that these can be left out of counts.
 
-rows of a user    a  b  c  d  e        the question at d, window L = 2
+rows of a user    a  b  c  d  e        the example at d, window L = 2
 
-history   b c     target   d     own   a b c d e     seen   a b c 0 0
+history   b c     target   d     own   a b c d e
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from segue.data.log import Floats, Ids, Log, Mask
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
-    """A batch of questions.
+class LeftOutBatch:
+    """A batch of examples.
 
     Attributes:
         history: (B, L) the items before the row, newest last; 0 is padding, on the left.
@@ -53,22 +53,22 @@ class LeftOutRows:
     weights: Floats
 
     @cached_property
-    def asked(self) -> tuple[Ids, Ids]:
-        """The index of each question in the columns of the log, and its user."""
+    def examples(self) -> tuple[Ids, Ids]:
+        """The index of each example in the columns of the log, and its user."""
         rows, (user, _) = self.log.rows(), self.log.events()
-        is_asked = (rows > self.log.start[user]) & (self.weights[rows] > 0)
-        return rows[is_asked], user[is_asked]
+        is_example = (rows > self.log.start[user]) & (self.weights[rows] > 0)
+        return rows[is_example], user[is_example]
 
-    def batches(self, count: int, batch_size: int, rng: np.random.Generator) -> Iterator[Questions]:
-        """`count` questions in random order; none comes again before all others have come as often."""
-        number = len(self.asked[0])
+    def batches(self, count: int, batch_size: int, rng: np.random.Generator) -> Iterator[LeftOutBatch]:
+        """`count` examples in random order; none comes again before all others have come as often."""
+        number = len(self.examples[0])
         passes = (rng.permutation(number) for _ in range(-(-count // max(number, 1))))
         order = np.concatenate([np.zeros(0, np.int64), *passes])[:count]
         for begin in range(0, len(order), batch_size):
             chosen = order[begin : begin + batch_size]
-            yield self._questions(*(part[chosen] for part in self.asked))
+            yield self._batch(*(part[chosen] for part in self.examples))
 
-    def _questions(self, row: Ids, user: Ids) -> Questions:
+    def _batch(self, row: Ids, user: Ids) -> LeftOutBatch:
         first, stop = self.log.start[user], self.log.stop[user]
         before = row[:, None] + np.arange(-self.window, 0)  # (B, L)
         rows = first[:, None] + np.arange((stop - first).max())  # (B, T)
@@ -81,7 +81,7 @@ class LeftOutRows:
             "weight": self.weights[row].astype(np.float32),
             "own_weight": own_weight.astype(np.float32),
         }
-        return Questions(**{name: torch.from_numpy(part) for name, part in parts.items()})
+        return LeftOutBatch(**{name: torch.from_numpy(part) for name, part in parts.items()})
 
     def _items(self, rows: Ids, exists: Mask) -> Ids:
         return np.where(exists, self.log.item[np.where(exists, rows, 0)], 0).astype(np.int64)

@@ -27,7 +27,7 @@ HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=2, ma
 
 def counted(log: Log, seed: int = 0) -> LearntCounts:
     """A model in float64 that has counted a log, with weights that are drawn at random."""
-    config = LearntCounts.configure({"window": WINDOW, "max_questions": 1})
+    config = LearntCounts.configure({"window": WINDOW, "max_examples": 1})
     model = LearntCounts(config, Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
     generator = torch.Generator().manual_seed(seed)
@@ -77,47 +77,47 @@ def test_rows_of_a_user_are_left_out_as_if_they_had_not_been_counted(
     if some_are_targets:
         log = replace(log, is_target=np.random.default_rng(seed).random(len(log.item)) < 0.6)
     model = counted(log, seed)
-    questions = LeftOutRows(log, WINDOW, target_weights(log, {}))
-    rows, users = questions.asked
+    examples = LeftOutRows(log, WINDOW, target_weights(log, {}))
+    rows, users = examples.examples
     for row, user in zip(rows, users, strict=True):
         is_row = np.arange(len(log.item)) == row
-        (question,) = replace(questions, weights=is_row * questions.weights).batches(1, 1, np.random.default_rng(0))
-        question = replace(question, own_weight=own_weights(questions, log, int(user)))
+        (example,) = replace(examples, weights=is_row * examples.weights).batches(1, 1, np.random.default_rng(0))
+        example = replace(example, own_weight=own_weights(examples, log, int(user)))
         other = counted(replace(log, start=np.where(np.arange(len(log.start)) == user, log.stop, log.start)), seed)
-        scores = model._scores(question.history, question)
-        alone = other._scores(question.history)
+        scores = model._scores(example.history, example)
+        alone = other._scores(example.history)
         assert scores[0, 1:].tolist() == pytest.approx(alone[0, 1:].tolist(), abs=1e-9)
-        assert question.target.tolist() == [log.item[row]]
+        assert example.target.tolist() == [log.item[row]]
 
 
-def own_weights(questions: LeftOutRows, log: Log, user: int) -> torch.Tensor:
-    return torch.from_numpy(questions.weights[log.start[user] : log.stop[user]])[None]
+def own_weights(examples: LeftOutRows, log: Log, user: int) -> torch.Tensor:
+    return torch.from_numpy(examples.weights[log.start[user] : log.stop[user]])[None]
 
 
-def test_questions_have_the_rows_of_their_user() -> None:
+def test_examples_have_the_rows_of_their_user() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [4], [5, 5]], num_items=5)
     rows = LeftOutRows(log, 2, np.where(log.item == 3, 0.5, 1.0))
-    asked = set()
+    found = set()
     for batch in rows.batches(3, 2, np.random.default_rng(0)):
         for k in range(len(batch.target)):
             own = [i for i in batch.own[k].tolist() if i]
             assert batch.own_weight[k].tolist() == [0.5 if i == 3 else float(i > 0) for i in batch.own[k].tolist()]
-            asked.add((tuple(own), tuple(batch.history[k].tolist()), int(batch.target[k]), float(batch.weight[k])))
-    assert asked == {((1, 2, 3), (0, 1), 2, 1.0), ((1, 2, 3), (1, 2), 3, 0.5), ((5, 5), (0, 5), 5, 1.0)}
+            found.add((tuple(own), tuple(batch.history[k].tolist()), int(batch.target[k]), float(batch.weight[k])))
+    assert found == {((1, 2, 3), (0, 1), 2, 1.0), ((1, 2, 3), (1, 2), 3, 0.5), ((5, 5), (0, 5), 5, 1.0)}
 
 
 def test_learning_makes_the_rows_more_likely() -> None:
     log = synthetic.markov(300, 30, 20, seed=3)
     first, last = (
-        LearntCounts(LearntCounts.configure({"max_questions": count}), Sizes(log.num_users, log.num_items))
+        LearntCounts(LearntCounts.configure({"max_examples": count}), Sizes(log.num_users, log.num_items))
         for count in (1, 10_000)
     )
     losses = []
     for model in (first, last):
         model.fit(log)
         rows = LeftOutRows(log, model.window, np.ones(len(log.item)))
-        (questions,) = rows.batches(500, 500, np.random.default_rng(1))
-        losses.append(model.loss(questions).item())
+        (examples,) = rows.batches(500, 500, np.random.default_rng(1))
+        losses.append(model.loss(examples).item())
     assert losses[1] < losses[0] - 0.1
 
 
@@ -125,7 +125,7 @@ def test_learning_keeps_no_pairs_of_the_events_of_a_long_user() -> None:
     events = 2_000
     log = synthetic.from_sequences([np.random.default_rng(0).integers(1, 31, events).tolist()], num_items=30)
     model = counted(log).float().requires_grad_(True)
-    (questions,) = LeftOutRows(log, WINDOW, np.ones(events)).batches(8, 8, np.random.default_rng(0))
+    (examples,) = LeftOutRows(log, WINDOW, np.ones(events)).batches(8, 8, np.random.default_rng(0))
     kept = []
 
     def keep(part: torch.Tensor) -> torch.Tensor:
@@ -133,8 +133,8 @@ def test_learning_keeps_no_pairs_of_the_events_of_a_long_user() -> None:
         return part
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda part: part):
-        model.loss(questions)
-    assert max(kept) <= questions.own.numel()
+        model.loss(examples)
+    assert max(kept) <= examples.own.numel()
 
 
 def test_it_learns_whether_items_come_again() -> None:

@@ -13,11 +13,12 @@ Three relations r of an item i and another item j count pairs of events of a use
 
 The weights b, g, alpha, beta, kappa, eps, gamma and rho, three for each position and thirteen more, are those under
 which the rows of the training log are most likely: they minimise the cross-entropy of the softmax of the scores over
-all items. The pairs that a user's own rows form would give the answer away, so each row is asked with these pairs, and
-these events in n_i and n_j, taken out of the counts. This is exact: it is as if the log were counted without the user.
+all items. The pairs that a user's own rows form would give the answer away, so the score of each row is computed with
+these pairs, and these events in n_i and n_j, taken out of the counts. This is exact: it is as if the log were counted
+without the user.
 
-Rows are asked in random order. Where only some events are targets, j is one of them in every pair, and so are the n_j
-and the rows that are asked.
+Rows are learnt from in random order. Where only some events are targets, j is one of them in every pair, and so are the
+n_j and the rows that are learnt from.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.left_out_rows import LeftOutRows, Questions
+from segue.batches.left_out_rows import LeftOutBatch, LeftOutRows
 from segue.config import Field
 from segue.data.event_types import item_weights
 from segue.data.log import Log
@@ -70,8 +71,8 @@ class LearntCountsConfig(EventWeightsConfig):
     shrinkage: float = Field(
         5.0, gt=0, description="Added to popularities, so that chance pairs of rare items count less."
     )
-    max_questions: int = Field(30_000, ge=1, description="Largest number of rows that the weights are learnt from.")
-    passes: int = Field(6, ge=1, description="How often a row is asked at most.")
+    max_examples: int = Field(30_000, ge=1, description="Largest number of rows that the weights are learnt from.")
+    passes: int = Field(6, ge=1, description="How often a row is learnt from at most.")
     batch_size: int = Field(16, ge=1, description="Number of rows in one step of learning.")
     lr: float = Field(0.05, gt=0, description="First learning rate of Adam; it falls to 0 in a straight line.")
 
@@ -119,24 +120,24 @@ class LearntCounts(DirectModel):
 
     def _learn(self, rows: LeftOutRows) -> None:
         config = self.config
-        count = min(config.max_questions, config.passes * len(rows.asked[0]))
+        count = min(config.max_examples, config.passes * len(rows.examples[0]))
         steps = -(-count // config.batch_size)
         optimizer = Adam(self.parameters(), lr=polynomial_lr(config.lr, 0.0, max(steps, 1), 1.0))
         with progress("learning the weights of the counts", total=steps, unit="steps") as bar:
-            for questions in rows.batches(count, config.batch_size, np.random.default_rng(0)):
+            for batch in rows.batches(count, config.batch_size, np.random.default_rng(0)):
                 optimizer.zero_grad()
-                self.loss(questions).backward()
+                self.loss(batch).backward()
                 optimizer.step()
                 bar.advance()
 
     def _matrices(self) -> list[SparseMatrix]:
         return [matrix for matrix in self.counts if isinstance(matrix, SparseMatrix)]
 
-    def loss(self, questions: Questions) -> Float[Tensor, ""]:
+    def loss(self, batch: LeftOutBatch) -> Float[Tensor, ""]:
         """The mean cross-entropy of the targets, without what the users' own rows add to the counts."""
-        scores = self._scores(questions.history, questions)[:, 1:]
-        losses = nn.functional.cross_entropy(scores, questions.target - 1, reduction="none")
-        return (questions.weight * losses).mean()
+        scores = self._scores(batch.history, batch)[:, 1:]
+        losses = nn.functional.cross_entropy(scores, batch.target - 1, reduction="none")
+        return (batch.weight * losses).mean()
 
     @torch.no_grad()
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
@@ -149,7 +150,7 @@ class LearntCounts(DirectModel):
         sums = self._sums(items.unsqueeze(1), self.count[items].unsqueeze(1), self.target_count)
         return torch.where(sums > 0, sums, -torch.inf)
 
-    def _scores(self, history: Int[Tensor, "B L"], left_out: Questions | None = None) -> Float[Tensor, "B I"]:
+    def _scores(self, history: Int[Tensor, "B L"], left_out: LeftOutBatch | None = None) -> Float[Tensor, "B I"]:
         """The scores of all items; with `left_out`, without what all rows of these users add to the counts."""
         count, target_count = self.count[history], self.target_count  # n_i, n_j
         if left_out is not None:
@@ -169,7 +170,7 @@ class LearntCounts(DirectModel):
         history: Int[Tensor, "B L"],
         count: Float[Tensor, "B L"],
         target_count: Float[Tensor, "*B I"],
-        left_out: Questions | None = None,
+        left_out: LeftOutBatch | None = None,
     ) -> Float[Tensor, "B I"]:
         """S: see the top of the file.
 
