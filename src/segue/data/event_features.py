@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Features = np.ndarray[Any, np.dtype[np.float32]]
 NOTHING = np.float32(np.nan)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @read_strictly
@@ -59,20 +60,26 @@ class EventFeature:
 
     def readable(self, value: Any) -> Any:
         """The value, or None where `encode` would refuse it."""
+        return None if self.problem(value) else value
+
+    def problem(self, value: Any) -> str:
+        """Why `encode` would refuse a value, in words; empty where it would not."""
+        if self.categories or value is None:
+            return ""
+        # what Python reads as a number, and a column of texts does not: 1_000, and digits of other scripts
+        is_other = isinstance(value, str) and ("_" in value or not value.isascii())
         try:
-            self.encode([value])
-        except DataError:
-            return None
-        return value
+            number = math.inf if is_other or isinstance(value, bool) else abs(float(value))
+        except (TypeError, ValueError, OverflowError):
+            number = math.inf
+        if math.isinf(number):
+            return f"{value!r} is no number, and {self.name} is one"
+        return f"{value!r} is too large for a number of 32 bits" if number > LARGEST else ""
 
     def _number(self, value: Any) -> float:
-        try:
-            number = math.nan if value is None else float(value)
-        except (TypeError, ValueError):
-            number = math.inf
-        if isinstance(value, bool) or math.isinf(number):
-            raise DataError(f"event feature {self.name!r}: {value!r} is no number, and {self.name} is one")
-        return number
+        if problem := self.problem(value):
+            raise DataError(f"event feature {self.name!r}: {problem}")
+        return math.nan if value is None else float(value)
 
 
 def category_name(value: Any) -> str:

@@ -21,6 +21,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {  # bodies that are accepted
         "time": "2026-01-01T00:00:00Z",
         "type": "view",
         "value": 1.0,
+        "features": {"device": "phone", "price": 1.5, "member": True, "city": None},
         "id": "x",
     },
     ("POST", "/v1/recommend"): {

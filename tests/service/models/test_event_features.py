@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from segue import testing
@@ -21,9 +22,12 @@ from segue.errors import DataError
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
 from segue.models.registry import MODELS
+from segue.service.app import create_app
+from segue.service.http.limits import Limits
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
 from segue.service.users.history import History
+from segue.service.start import start_service
 from segue.service.users.history_import import import_histories
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
@@ -150,3 +154,47 @@ def test_a_store_without_features_is_migrated(tmp_path: Path) -> None:
     with closing(open_store(url)) as store:
         store.events.append([Event("u", "j", 10**15 + 1, features={"device": "desk", "member": True})])
         assert [one.features for one in store.events.history("u")] == [None, {"device": "desk", "member": True}]
+
+
+@pytest.fixture
+def client(folder: Path, tmp_path: Path) -> Any:
+    with TestClient(create_app(start_service(folder, f"sqlite:///{tmp_path / 'events.db'}"), Limits())) as opened:
+        yield opened
+
+
+def test_what_a_model_cannot_read_as_a_number_is_not_stored(client: Any) -> None:
+    event = {"user": "u", "item": "3"}
+    good = {**event, "features": {"device": 7, "price": "7.5", "weather": "rain"}}
+    for price in ("much", "", "1_000", "\uff11", True, 1e300, "1e300"):
+        bad = {**event, "features": {"device": "phone", "price": price}}
+        for body, place in ((bad, ""), ({"events": [good, bad]}, "events 1 ")):
+            answer = client.post("/v1/events", json=body)
+            assert answer.status_code == 422
+            assert answer.json()["detail"].startswith(f"body {place}features price: {price!r} is ")
+            assert answer.json()["detail"].endswith(" for the model model; send a number, or null")
+    assert client.get("/v1/users/u/events").json()["events"] == 0
+    assert client.post("/v1/events", json=good).status_code == 201
+    assert client.post("/v1/events", json={**event, "features": {"price": None}}).status_code == 201
+
+
+def test_features_that_are_taken_are_read_again(client: Any, tmp_path: Path) -> None:
+    prices = [3, 2.5, "7.5", " 8 ", "+1e3", 3.4e38, 2**62, None]
+    events = [
+        {"user": "u", "item": str(1 + place), "features": {"price": one, "device": 2**53 + 1}}
+        for place, one in enumerate(prices)
+    ]
+    assert client.post("/v1/events", json={"events": events}).status_code == 201
+    read = read_log(f"sqlite:///{tmp_path / 'events.db'}", event_features=["price", "device:category"])
+    price, device = read.event_feature_columns
+    assert not price.categories
+    assert str(2**53 + 1) in device.categories
+    user = read.users.ids(["u"])[0]
+    own = read.known_event_features[read.start[user] : read.stop[user], 0]
+    np.testing.assert_array_equal(np.sort(own), np.sort(price.encode(prices)))
+
+
+def test_a_feature_of_another_kind_has_one_plain_sentence(client: Any) -> None:
+    for value in ([1], {}, [], [[1]]):
+        answer = client.post("/v1/events", json={"user": "u", "item": "3", "features": {"price": value}})
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == "body features price: must be a text, a number, true or false, or null"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from segue.data.event_features import EventFeature
 from segue.errors import ConfigError, DataError, did_you_mean
 from segue.json_files import problem_text
 from segue.service.models.loaded_model import LoadedModel
@@ -145,6 +147,16 @@ class Deployment:
     def others(self) -> list[LoadedModel]:
         """The models that answer only requests with their names, in the order of these names."""
         return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
+
+    @cached_property
+    def numbers(self) -> Mapping[str, tuple[EventFeature, str]]:
+        """The event features that a model knows as numbers, by name: the column, and the name of the model."""
+        return {
+            column.name: (column, name)
+            for name, model in self.models.items()
+            for column in model.saved.log.event_feature_columns
+            if not column.categories
+        }
 
     def stored(self) -> StoredDeployment:
         """What a store keeps of it."""

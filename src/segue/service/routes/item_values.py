@@ -1,4 +1,5 @@
-"""`ColumnValue`: the value of a column of an item in a request: one plain value, a list of them, or null.
+"""`ColumnValue`, the value of a column of an item in a request: one plain value, a list of them, or null; and
+`FeatureValue`, that of a feature of an event: one plain value or null.
 
 The type of a value decides what it must be, so that an error is said of one kind of value, and not of each in turn.
 """
@@ -33,8 +34,13 @@ Boolean = Annotated[bool, Tag("(boolean)")]
 Whole = Annotated[int, Tag("(whole)")]
 Fraction = Annotated[float, Field(allow_inf_nan=False), Tag("(fraction)")]
 Plain = Annotated[OneText | Boolean | Whole | Fraction, by_kind("a text, a number, true or false")]
+Nothing = Annotated[None, Tag("(null)")]
 Several = Annotated[list[Plain], Field(max_length=1_000), Tag("(list)")]
 ColumnValue = Annotated[
-    OneText | Boolean | Whole | Fraction | Several | Annotated[None, Tag("(null)")],
+    OneText | Boolean | Whole | Fraction | Several | Nothing,
     by_kind("a text, a number, true, false, a list of such values, or null"),
+]
+Bounded = Annotated[int, Field(ge=-(2**63), lt=2**63), Tag("(whole)")]
+FeatureValue = Annotated[
+    OneText | Boolean | Bounded | Fraction | Nothing, by_kind("a text, a number, true or false, or null")
 ]
