@@ -25,9 +25,9 @@ from segue.models.registry import MODELS
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
 from segue.service.models.loaded_model import LoadedModel
+from segue.service.start import start_service
 from segue.service.users.histories import Histories
 from segue.service.users.history import History
-from segue.service.start import start_service
 from segue.service.users.history_import import import_histories
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
