@@ -274,5 +274,5 @@ def test_what_is_no_number_is_no_prediction() -> None:
     split, _ = parts(WARM)
     with pytest.raises(TrainingError, match="Lost predicts NaN: its training went wrong"):
         WARM.evaluate(Lost(LOG), split, "test", ("rmse",))
-    with pytest.raises(TrainingError, match="a score is NaN"):
+    with pytest.raises(TrainingError, match="Lost scores NaN: its training went wrong"):
         WARM.evaluate(Lost(LOG), split, "test", ("auc",))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from segue.batches.left_out_rows import LeftOutBatch
 from segue.data import synthetic
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
@@ -18,6 +19,7 @@ from segue.experiments.experiment import Experiment
 from segue.experiments.measured_work import measure_evaluation, measure_training
 from segue.experiments.samples import Sample, Time
 from segue.models.base.model import GradientModel
+from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.models.registry import MODELS
 from segue.resource_usage import PeakMemory
 
@@ -94,6 +96,23 @@ def test_a_model_that_counts_is_fitted_once_and_not_validated() -> None:
     assert times(estimate(experiment("seq-knn"), LOG)) == {"fit": (1, 1), "test": (1, 1)}
     assert times(estimate_fit(experiment("seq-knn"), LOG)) == {"fit": (1, 1)}
     assert times(estimate_fit(experiment("bprmf"), LOG)) == {"epoch": (20, 20)}
+
+
+def test_a_model_that_learns_after_it_has_counted_learns_from_some_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = []
+
+    def loss(model: LearntCounts, batch: LeftOutBatch) -> torch.Tensor:
+        examples.append(len(batch.target))
+        clock[0] += 0.01 * examples[-1]
+        return model.kappa * 0
+
+    clock = [0.0]
+    monkeypatch.setattr(LearntCounts, "loss", loss)
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+    measured = measure_training(experiment("learnt-counts").build(LOG), LOG, 0, limit=1.0)
+    every = 6 * (len(LOG) - LOG.num_users)
+    assert sum(examples) < every / 2
+    assert measured.time.cpu_seconds == pytest.approx(0.01 * every)
 
 
 def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, charts_in, finish, grid, write_json_output
+from segue.cli.unread_columns import say_unread
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
@@ -63,6 +64,8 @@ def compare(
     charts = charts_in("report.html")
     log = reading.load(data)
     plan = replace(plan, protocol=protocol.for_log(log))
+    searches = [plan.search(name) for name in plan.references]
+    say_unread(reading, [one.experiment for one in searches], {name for one in searches for name in one.space})
     folder = output.out or Path("compare") / log.name
     _check_folder(folder, plan, output.json, reading.paths(data), final=training.final)
     entries = plan.run(log, folder)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
-from segue.cli.options.history import HISTORY_DEFAULTS, ExcludeSeenOption, HistoryOptions, read_history
+from segue.cli.options.history import HISTORY_DEFAULTS, ExcludeSeenOption, HistoryOptions, read_history, say_unknown
 from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.recommendations_table import as_json
 from segue.cli.saved_models import ModelClasses, load_saved
@@ -85,6 +85,8 @@ def explain(
 
     items = read_history(saved.log, who.history)
     make_query(saved.log, user, items, strict=who.strict)
+    if items:
+        say_unknown(saved.model)
     explanation = explain_recommendations(
         saved.model,
         saved.log,

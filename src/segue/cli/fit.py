@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, make_experiment
 from segue.cli.output import FIT_OUTPUT_DEFAULTS, FitOutputOptions, write_json_output
 from segue.cli.saved_models import load_saved
+from segue.cli.unread_columns import say_unread
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ def fit(
     check_target(folder)
     check_outputs({"--json": output.json}, folder, inputs=inputs)
     log = reading.load(data)
-    experiment = replace(experiment, protocol=_protocol(experiment, log, saved), monitor="")
+    experiment = replace(experiment, protocol=_protocol(rerank.stages(experiment), log, saved), monitor="")
+    say_unread(reading, rerank.stages(experiment))
     if output.estimate:
         from segue.experiments.estimate import estimate_fit
 
@@ -118,12 +121,19 @@ def _fitted_experiment(
     return replace(experiment, settings={**saved.model.config.as_dict(), **epochs, **experiment.settings})
 
 
-def _protocol(experiment: Experiment, log: Log, saved: SavedModel | None) -> Protocol:
-    """The protocol whose rule about seen items `segue recommend` follows: of the saved model, or one for the log."""
+def _protocol(stages: Sequence[Experiment], log: Log, saved: SavedModel | None) -> Protocol:
+    """The protocol whose rule about seen items `segue recommend` follows: of the saved model, or one for the log.
+
+    It gives the time of the request to a stage that reads it.
+    """
     from segue.evaluation.protocol import Protocol
     from segue.experiments.saved_models import stored_protocol
     from segue.models.registry import find
 
     if saved is not None and "experiment" in saved.about:
-        return stored_protocol(saved)
-    return Protocol.named("ratings") if find(experiment.model).task == "rating" else Protocol.guess(log)
+        protocol = stored_protocol(saved)
+    else:
+        protocol = Protocol.named("ratings") if find(stages[0].model).task == "rating" else Protocol.guess(log)
+    if any(one.all_settings.get("time") == "request" for one in stages):
+        return protocol.with_settings({"request_time": "known"})
+    return protocol

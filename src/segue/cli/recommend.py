@@ -11,14 +11,13 @@ from cyclopts import Parameter
 from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.candidates import CANDIDATE_DEFAULTS, CandidateOptions
-from segue.cli.options.history import HistoryOptions, read_history
+from segue.cli.options.history import HistoryOptions, read_history, say_unknown
 from segue.cli.options.split_arguments import date_in
 from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.recommendations_file import write_recommendations
 from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
-from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.serving.saved_model import SavedModel
@@ -105,10 +104,8 @@ def recommend(
         write_json_output(json, {"model": str(model), "out": str(out), **asdict(counts)})
         return
     history = read_history(log, who.history, who.item)
-    if history and saved.model.reads_event_types:
-        say(f"{saved.model.name} reads the types of events, and those of a given history are unknown to it")
-    if history and saved.model.reads_event_features:
-        say(f"{saved.model.name} reads the features of events, and those of a given history are unknown to it")
+    if history:
+        say_unknown(saved.model)
     recommended = recommend_items(
         saved.model,
         log,

@@ -26,6 +26,7 @@ from segue.cli.options.training import (
     make_experiment,
 )
 from segue.cli.output import RUN_OUTPUT_DEFAULTS, RunOutputOptions, finish
+from segue.cli.unread_columns import say_unread
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def run(
     check_outputs({"--json": output.json, "--picture": breakdown.picture}, folder, inputs=inputs)
     log = _read(data, reading, breakdown, ties)
     experiment = replace(experiment, protocol=protocol.for_log(log))
+    say_unread(reading, rerank.stages(experiment))
     if output.estimate:
         _show_estimate(experiment, log, training, output)
         return
@@ -121,7 +123,7 @@ def _train_and_test(
     from segue.serving.saved_model import training_folder
 
     if training.minutes is not None:
-        _say_what_is_not_stopped([stage for stage in (rerank.first_stage(experiment), experiment) if stage])
+        _say_what_is_not_stopped(rerank.stages(experiment))
     run_seed = partial(_run_seed, experiment, log, rerank)
     outcome = repeat(run_seed, training.all_seeds, training_folder(folder), training.budget())
     return outcome.add_final(log) if experiment.final else outcome

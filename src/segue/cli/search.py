@@ -27,6 +27,7 @@ from segue.cli.options.training import (
 )
 from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, charts_in, finish, grid
 from segue.cli.run import baseline_results
+from segue.cli.unread_columns import say_unread
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def search(
     charts = charts_in("search.html")
     log = reading.load(data)
     experiment = replace(experiment, protocol=protocol.for_log(log))
+    say_unread(reading, [experiment], plan.space)
     plan = replace(plan, experiment=experiment)
     trials = plan.run(log, search_folder(folder), jobs=budget.jobs or 1)
     result, about = refit_and_test(plan, log, trials, folder)

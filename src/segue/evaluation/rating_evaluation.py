@@ -15,7 +15,8 @@ from segue.data.splits import EvalInstances
 from segue.errors import TrainingError
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
-from segue.models.base.score_buffer import ScoreBuffer, device_of, evaluation_mode
+from segue.models.base.remedy import remedy
+from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, device_of, evaluation_mode
 
 BATCH_SIZE = 4096  # ratings predicted at a time
 HISTORY_BATCH_SIZE = 512  # by a model that reads histories, which may have hundreds of steps
@@ -42,7 +43,8 @@ def predict_ratings(model: Model, events: RatedEvents) -> Floats | None:
             batch = events.batch(index, window=model.window, item_window=model.item_window)
             predicted[index] = model.predict(batch.to(device_of(model))).double().cpu().numpy()
     if np.isnan(predicted).any():
-        raise TrainingError(f"{type(model).__name__} predicts NaN: its training went wrong; train it again")
+        name = type(model).__name__
+        raise TrainingError(f"{name} predicts NaN: its training went wrong; train it again, and {remedy(model)}")
     return predicted
 
 
@@ -61,6 +63,7 @@ def user_aucs(
         allowed = torch.from_numpy(candidate).to(device_of(model))
         for block, all_scores in buffer.blocks(instances, buffer.block_rows):
             scores = all_scores[:, : len(candidate)]  # (B, I)
+            check_no_nan(model, scores)
             for line in range(len(block)):
                 begin, row, stop = block.log.start[block.user[line]], block.row[line], block.stop[line]
                 mask = allowed.clone()
@@ -78,7 +81,5 @@ def auc_of_scores(scores: Float[Tensor, "I"], positive: Int[Tensor, "K"], candid
     is_negative = candidate.clone()
     is_negative[positive] = False
     negative_scores, positive_scores = scores[is_negative], scores[positive].unsqueeze(1)
-    if bool(negative_scores.isnan().any() | positive_scores.isnan().any()):
-        raise TrainingError("a score is NaN: the training went wrong; train again, with a smaller lr")
     won = (positive_scores > negative_scores).sum() + 0.5 * (positive_scores == negative_scores).sum()
     return float(won) / (len(positive) * len(negative_scores))

@@ -1,7 +1,8 @@
 """`estimate`: how long an experiment will take, and how much memory, from a few seconds of its real work.
 
     an epoch     all its batches are made, and the model is trained on the first ones; targets count
-    a fit        the model is fitted to the events of some users; events count
+    a fit        the model is fitted to the events of some users; events count. One that learns weights from examples
+                 after it has counted counts all events, and learns from some examples; examples count
     a ranking    the model ranks for some users of the validation and of the test; instances count
     memory       this work has the model, the optimiser, the log and the blocks of the run, so its peak is theirs
 

@@ -18,7 +18,7 @@ from segue.experiments.samples import Sample, Samples, Time, take_samples
 from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn.compiled.loop import repeated_work, training_size
 from segue.nn.memory import keep_freed_memory
-from segue.resource_usage import peak_memory_mb, stopwatch
+from segue.resource_usage import PeakMemory, largest, peak_memory_mb, stopwatch
 from segue.training.loop import nothing_to_train_on, training_step
 
 
@@ -54,7 +54,7 @@ def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measur
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(model, DirectModel):
-            return _measure_users(model.fit, rows, limit)
+            return _measure_learning(model, rows, limit) or _measure_users(model.fit, rows, limit)
         assert isinstance(model, GradientModel)
         own_epoch = model.own_epoch()
         with training_size(len(rows) * model.config.epochs):
@@ -90,6 +90,18 @@ def measure_evaluation(
     with torch.random.fork_rng(devices=[]), repeated_work(times):
         samples = take_samples(evaluate, size, len(distinct(instances.user)), limit)
     return Measured.of(samples, len(instances))
+
+
+def _measure_learning(model: DirectModel, rows: Log, limit: float) -> Measured | None:
+    """What fitting a model takes that learns weights after it has counted: all is counted, and a part is learnt."""
+    with PeakMemory() as memory, stopwatch() as watch:
+        learning = model.learning(rows)
+    if learning is None:
+        return None
+    learn, num_examples = learning
+    samples = take_samples(learn, int, num_examples, limit)
+    peak = largest(memory.mb, samples.taken[-1].peak_mb)  # more examples are more batches, not larger ones
+    return Measured(Time.of(watch) + samples.time(num_examples), samples.loading, peak)
 
 
 def _measure_users(train: Callable[[Log], object], rows: Log, limit: float) -> Measured:

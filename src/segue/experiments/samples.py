@@ -93,7 +93,7 @@ class Samples:
 
 
 def take_samples(work: Callable[[int], object], size: Callable[[int], int], num_users: int, limit: float) -> Samples:
-    """Do some work for more and more users.
+    """Do some work for more and more users, or other units of work.
 
     Args:
         work: does it for a number of users.

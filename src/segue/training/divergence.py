@@ -7,6 +7,7 @@ from torch import Tensor
 
 from segue.errors import TrainingError
 from segue.models.base.model import GradientModel
+from segue.models.base.remedy import remedy
 from segue.reporting.console import say
 
 FACTOR = 2.0  # a mean loss that is larger than that of the untrained weights by this factor
@@ -50,4 +51,4 @@ class LossWatch:
 
     @property
     def _advice(self) -> str:
-        return f"try a smaller lr (now {self.model.config.lr:g})"
+        return remedy(self.model)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.errors import ConfigError, DataError
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
+    from segue.models.base.model import Model
 
 ExcludeSeenOption = Annotated[
     bool | None,
@@ -43,6 +45,17 @@ class HistoryOptions:
 
 
 HISTORY_DEFAULTS = HistoryOptions()
+
+
+def say_unknown(model: Model) -> None:
+    """Say what a model reads of the events of a history and does not know of one that is given by its items."""
+    unknown = f"{model.name} reads the {{}} of events, and those of a given history are unknown to it"
+    if model.reads_times:
+        say(f"{unknown.format('times')}: all count as of the time of the request")
+    if model.reads_event_types:
+        say(unknown.format("types"))
+    if model.reads_event_features:
+        say(unknown.format("features"))
 
 
 def read_history(log: Log, history: str | None, items: tuple[str, ...] = ()) -> list[Any] | None:

@@ -66,6 +66,11 @@ class RerankOptions:
         self.first_stage(second)
         return [second.name, *([self.name] if self.name else [])]
 
+    def stages(self, second: Experiment) -> list[Experiment]:
+        """How the stages are trained, in their order, without a saved one; errors as in `first_stage`."""
+        first = self.first_stage(second)
+        return [second] if first is None else [first, second]
+
     @property
     def num_candidates(self) -> int:
         """The number of items that the first stage returns."""

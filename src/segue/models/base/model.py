@@ -215,6 +215,16 @@ class DirectModel(Model):
     def fit(self, log: Log) -> None:
         """Fit the model to `log`."""
 
+    def learning(self, log: Log) -> tuple[Callable[[int], None], int] | None:
+        """The first part of `fit` of a model that counts and then learns weights from examples.
+
+        None, by default, for other models, whose `fit` takes as long as there are events.
+
+        Returns:
+            What learns from a number of examples, and from how many `fit` learns.
+        """
+        return None
+
 
 class GradientModelConfig(Config):
     """Settings that every model trained by gradient has."""

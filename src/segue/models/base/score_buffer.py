@@ -13,6 +13,7 @@ from segue.batches.batch import Batch
 from segue.data.splits import EvalInstances
 from segue.errors import SegueError, TrainingError
 from segue.models.base.model import DotProductModel, Model
+from segue.models.base.remedy import remedy
 from segue.nn.matmul import fast_matmul
 from segue.nn.memory import keep_freed_memory
 from segue.nn.topk import GROUP
@@ -62,7 +63,7 @@ def check_no_nan(model: Model, *scores: Tensor) -> None:
     """
     if any(bool(values.isnan().any()) for values in scores):
         name = type(model).__name__
-        raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, with a smaller lr")
+        raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, and {remedy(model)}")
 
 
 class ScoreBuffer:

@@ -24,7 +24,9 @@ n_j and the rows that are learnt from.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -111,16 +113,20 @@ class LearntCounts(DirectModel):
         self.rho = nn.Parameter(torch.tensor(0.0))
 
     def fit(self, log: Log) -> None:
+        learn, num_examples = self.learning(log)
+        learn(num_examples)
+
+    def learning(self, log: Log) -> tuple[Callable[[int], None], int]:
         weights = self.config.target_weights(log)
         for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
             matrix.set_rows(count_pairs(log, relation.pairs, weights))
         self.count.copy_(torch.from_numpy(log.counts()))
         self.target_count.copy_(torch.from_numpy(item_weights(log, weights)))
-        self._learn(LeftOutRows(log, self.window, weights))
+        rows = LeftOutRows(log, self.window, weights)
+        return partial(self._learn, rows), min(self.config.max_examples, self.config.passes * len(rows.examples[0]))
 
-    def _learn(self, rows: LeftOutRows) -> None:
+    def _learn(self, rows: LeftOutRows, count: int) -> None:
         config = self.config
-        count = min(config.max_examples, config.passes * len(rows.examples[0]))
         steps = -(-count // config.batch_size)
         optimizer = Adam(self.parameters(), lr=polynomial_lr(config.lr, 0.0, max(steps, 1), 1.0))
         with progress("learning the weights of the counts", total=steps, unit="steps") as bar:

@@ -1,0 +1,85 @@
+"""What a model reads of events: a command says which columns nobody reads, and what a given history lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from .logs import done
+
+SMALL = "--no-baselines --set embedding_dim=4 epochs=1"
+TIMES = "times of events, and those of a given history are unknown to it: all count as of the time of the request"
+READERS = {
+    "hgn --request-time known": ("time=request", TIMES),
+    "hstu": ("time=events", TIMES),
+    "sasrec": ("event_types=true", "types of events, and those of a given history are unknown to it"),
+    "bert4rec": ("event_features=true", "features of events, and those of a given history are unknown to it"),
+}
+
+
+@pytest.fixture
+def visits(here, monkeypatch):
+    """Events with a type, a device and a price, and commands that may speak."""
+    rows = (
+        f"u{u},{(3 * u + t) % 8},{1_600_000_000 + 100 * t + u},{('view', 'buy')[t % 2]},{('a', 'b')[u % 2]}\n"
+        for u in range(12)
+        for t in range(6)
+    )
+    (here / "shop.csv").write_text("".join(["user,item,time,kind,device\n", *rows]))
+    monkeypatch.delenv("SEGUE_QUIET")
+
+
+def said(segue, command):
+    code, _, err = segue(command)
+    assert code == 0, err
+    return " ".join(err.split())
+
+
+@pytest.mark.parametrize("model", READERS)
+def test_what_a_given_history_lacks_is_said(model, segue, visits):
+    setting, unknown = READERS[model]
+    unknown = f"{model.split()[0]} reads the {unknown}"
+    done(segue(f"run {model} shop.csv --event-col kind --event-features device {SMALL} {setting} --out models/m"))
+    for command in ("recommend", "explain"):
+        assert unknown not in said(segue, f"{command} models/m --user u3")
+        assert unknown in said(segue, f"{command} models/m --history 3,5")
+
+
+def test_columns_that_no_model_reads_are_named(segue, visits):
+    read = "shop.csv --event-features device --event-col kind"
+    able = "; --set {}=true of segue run and segue fit lets sasrec read them"
+    for command, name in ((f"run ease {read} --no-baselines", "ease"), (f"fit pop {read}", "pop")):
+        out = said(segue, command)
+        assert f"--event-features device: not read by {name} " in f"{out} "
+        assert f"--event-col kind: not read by {name} " in f"{out} "
+    out = said(segue, f"run sasrec {read} {SMALL}")
+    assert f"--event-features device: not read by sasrec{able.format('event_features')}" in out
+    assert f"--event-col kind: not read by sasrec{able.format('event_types')}" in out
+    assert "not read by" not in said(segue, f"run sasrec {read} {SMALL} event_features=true event_types=true")
+    assert "not read by" not in said(segue, "run pop shop.csv --event-col kind --targets buy --no-baselines")
+    assert "not read by" not in said(segue, "run pop shop.csv --event-col kind --set event_weights=buy=2")
+    assert "not read by" not in said(segue, "run pop shop.csv --event-col kind --events buy --no-baselines")
+    stages = said(segue, f"run sasrec {read} --rerank pop {SMALL} event_types=true")
+    assert f"--event-features device: not read by pop, sasrec{able.format('event_features')}" in stages
+    assert "--event-col kind: not read" not in stages
+
+
+def test_fit_gives_the_time_of_the_request(segue, visits):
+    done(segue("fit hgn shop.csv --set epochs=1 embedding_dim=4 time=request"))
+    done(segue("recommend models/hgn-final --user u3 --at 1600001000"))
+    done(segue("fit sasrec shop.csv --rerank hgn --rerank-set epochs=1 time=request --set epochs=1 embedding_dim=4"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ("learnt-counts --set lr=5", "try a smaller lr (now 5)"),
+        ("learnt-counts --set shrinkage=1e300", "try a smaller shrinkage (now 1e+300)"),
+        ("sasrec --set temperature=1e-40 epochs=1", "try a larger temperature (now 1e-40)"),
+        ("sasrec --set lr=1e30 epochs=2 embedding_dim=4", "try a smaller lr (now 1e+30)"),
+    ],
+)
+def test_a_training_that_went_wrong_names_the_setting(settings, advice, segue, visits):
+    model, _, words = settings.partition(" ")
+    code, _, err = segue(f"run {model} shop.csv --no-baselines {words}")
+    assert code == 2
+    assert " ".join(err.split()).endswith(advice)
