@@ -56,6 +56,19 @@ def test_lists_are_those_of_one_by_one(
     assert sum(block.num_fallback for block in blocks) == len({row[0] for row in expected if row[5]})
 
 
+@pytest.mark.parametrize("settings", [{"time": "events"}, {"event_types": True}, {"event_features": True}])
+def test_lists_depend_on_what_the_log_knows_of_events(settings: dict[str, Any]) -> None:
+    tested = subject(MODELS["sasrec"], **settings)
+    model, log = tested.train(), tested.log
+    users = log.users.tokens.to_list()
+    (block,) = recommend_blocks(model, log, k=3)
+    expected = [one.score for user in users for one in recommend(model, log, user=user, k=3)]
+    assert block.rows["score"].to_list() == pytest.approx(expected, abs=1e-5)
+    histories = [log.items.names(log.history(user)) for user in range(1, log.num_users + 1)]
+    unknown = [one.score for history in histories for one in recommend(model, log, history=history, k=3)]
+    assert unknown != pytest.approx(expected, abs=1e-5)
+
+
 def test_all_users_in_the_order_of_the_log() -> None:
     (block,) = recommend_blocks(train("item-knn"), LOG, k=2)
     assert block.rows["user"].unique(maintain_order=True).to_list() == LOG.users.tokens.to_list()

@@ -23,7 +23,7 @@ from segue.models.base.model import Model
 from segue.nn.topk import topk
 from segue.serving.index_levels import DEPTHS, IndexFigures, Level, measure_levels, median_milliseconds
 from segue.serving.item_index import MIN_ITEMS, SEED, ItemIndex, Vectors
-from segue.serving.query import Query
+from segue.serving.query import Query, user_query
 from segue.serving.top_items import TopItemFinder, TopItems
 
 SAMPLE = 300  # users whose rankings are compared
@@ -148,4 +148,4 @@ def _some_queries(log: Log) -> list[Query]:
     users = np.flatnonzero(log.lengths)
     if len(users) > SAMPLE:
         users = np.random.default_rng(SEED).choice(users, SAMPLE, replace=False)
-    return [Query(int(user), log.history(int(user)).astype(np.int64)) for user in users]
+    return [user_query(log, int(user)) for user in users]

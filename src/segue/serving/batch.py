@@ -9,7 +9,7 @@ u2     1      i5     Cube (1997)     311     user 'u2' is unknown
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from segue.errors import DataError
 from segue.models.base.model import Model
 from segue.serving.erased_names import named_users
 from segue.serving.item_filter import ItemFilter
-from segue.serving.query import Query, lookup_ids
+from segue.serving.query import Query, lookup_ids, user_query
 from segue.serving.top_items import TopItemFinder, TopItems
 
 
@@ -106,10 +106,10 @@ def _blocks(finder: TopItemFinder, log: Log, ids: np.ndarray, names: pl.Series) 
 
 def _query(log: Log, user: int, name: Any) -> Query:
     """The query of a user with the user's own history. It has no hint at similar names, which takes long to find."""
-    items = log.history(user).astype(np.int64)
-    if len(items):
-        return Query(user, items)
-    return Query(user, items, empty_reason=f"user {name} has no events" if user else f"user {name!r} is unknown")
+    query = user_query(log, user)
+    if len(query.items):
+        return query
+    return replace(query, empty_reason=f"user {name} has no events" if user else f"user {name!r} is unknown")
 
 
 def _rows(log: Log, users: pl.Series, top: TopItems) -> pl.DataFrame:

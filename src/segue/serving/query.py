@@ -150,22 +150,9 @@ def make_query(
     user_id = 0 if user is None else int(log.users.ids([user])[0])
     unknown_user = user if user is not None and user_id == 0 else None
     if history is None:
-        items = log.history(user_id).astype(np.int64)
-        rows = slice(log.start[user_id], log.stop[user_id])
-        known = None if log.time is None else log.time[rows]
-        known_types = None if log.event_type is None else log.event_type[rows].astype(np.int64)
+        query = replace(user_query(log, user_id), time=time, unknown_user=unknown_user)
         no_events = f"user {user} has no events" if unknown_user is None else unknown_text(log, "user", user)
-        reason = None if len(items) else no_events
-        return Query(
-            user_id,
-            items,
-            times=known,
-            types=known_types,
-            features=None if log.event_features is None else log.event_features[rows],
-            time=time,
-            unknown_user=unknown_user,
-            empty_reason=reason,
-        )
+        return query if len(query.items) else replace(query, empty_reason=no_events)
     names = list(history)
     for what, values in (("times", times), ("types", types), ("features", features)):
         if values is not None and len(values) != len(names):
@@ -186,6 +173,18 @@ def make_query(
         ignored=ignored,
         unknown_user=unknown_user,
         empty_reason=reason,
+    )
+
+
+def user_query(log: Log, user: int) -> Query:
+    """The query of a user, by id, with the user's history and all that the log knows of its events."""
+    rows = slice(log.start[user], log.stop[user])
+    return Query(
+        user,
+        log.item[rows].astype(np.int64),
+        times=None if log.time is None else log.time[rows],
+        types=None if log.event_type is None else log.event_type[rows].astype(np.int64),
+        features=None if log.event_features is None else log.event_features[rows],
     )
 
 
