@@ -24,10 +24,13 @@ from segue.papers.criteo import common as criteo_paper
 from segue.papers.criteo import figures as criteo_figures
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
+from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5 as criteo_table5
+from segue.papers.criteo import table5_paper as criteo_table5_paper
 from segue.papers.criteo.printed import PRINTED, TABLE_2
 from segue.papers.methods import BlendedMethod, Method
 from segue.papers.printed import compare_with_paper
+from segue.papers.printed_table import PrintedTable
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -63,7 +66,7 @@ def best_of_the_papers_baselines(ranks: dict[str, Ranks], metric: str) -> str:
 
 def small(method: Method) -> Method:
     experiment = replace(method.experiment, protocol=replace(EASY, ks=(20,)))
-    trained = {"embedding_dim": 8, "num_negatives": 8} if experiment.settings else {}
+    trained = {"embedding_dim": 8, "num_negatives": 8} if method.epochs else {}
     return replace(method, experiment=replace(experiment, settings={**experiment.settings, **trained}))
 
 
@@ -147,6 +150,54 @@ def test_the_ranges_of_session_lengths_follow_each_other() -> None:
     assert ranges[0][0] == 2
     assert all(low <= high for low, high in ranges)
     assert all(low == before + 1 for (_, before), (low, _) in pairwise(ranges))
+
+
+@pytest.fixture(scope="module")
+def as_printed(runs: RunCache) -> dict[str, tuple[PrintedTable, Reproduction]]:
+    """Both tables as the study says, on the small log, with all of their methods."""
+    tables = {"table 4": criteo_table4_paper.TABLE, "table 5": criteo_table5_paper.TABLE}
+    small_tables = {name: replace(one, methods=tuple(map(small, one.methods))) for name, one in tables.items()}
+    return {name: (one, one.reproduce(runs=runs, quick=True)) for name, one in small_tables.items()}
+
+
+@pytest.mark.parametrize("name", ["table 4", "table 5"])
+def test_a_method_alone_has_the_uplifts_of_the_whole_table(
+    as_printed: dict[str, tuple[PrintedTable, Reproduction]], runs: RunCache, name: str
+) -> None:
+    table, whole = as_printed[name]
+    for method in ("GRU + RE", "Sequential rules", "POP"):
+        alone = table.reproduce(runs=runs, quick=True, methods=[method])
+        shown = {row.method for row in alone.rows}
+        assert {row.as_dict()["metric"]: row for row in alone.rows} == {
+            row.metric: row for row in whole.rows if row.method in shown
+        }
+        assert (len(shown), len(alone.details["runs"])) == (1, 1)
+
+
+def test_uplifts_as_the_study_says_are_over_its_best_baseline_in_this_form(
+    as_printed: dict[str, tuple[PrintedTable, Reproduction]],
+) -> None:
+    (_, table4), (_, table5) = as_printed["table 4"], as_printed["table 5"]
+    names = [f"{method.name}, as the paper says" for method in criteo_paper.PAPER_BASELINES]
+    recall = {name: table4.row(name, criteo_paper.NEXT_ITEM).mean for name in names}
+    base = max(names, key=recall.__getitem__)
+    for network in criteo_paper.NETWORKS:
+        name = f"{network.name}, as the paper says"
+        gain = table4.row(name, "uplift N=1, %")
+        assert gain.mean == pytest.approx(100 * (table4.row(name, criteo_paper.NEXT_ITEM).mean / recall[base] - 1))
+        assert gain.published == criteo_table4.PUBLISHED[network.name][0][0]
+        of_length = table5.row(name, "uplift 6–25, %")
+        one, other = (table5.row(of, "recall@20, 6–25") for of in (name, base))
+        assert of_length.mean == pytest.approx(100 * (one.mean / other.mean - 1))
+        assert of_length.published == criteo_table5._PUBLISHED[network.name][1][0]
+        assert (one.published, other.published) == (None, criteo_table5.BEST_BASELINE[1])
+
+
+def test_a_baseline_of_table_4_is_run_alone(
+    as_printed: dict[str, tuple[PrintedTable, Reproduction]], tmp_path: Path
+) -> None:
+    as_printed["table 4"][0].reproduce(runs=RunCache(tmp_path), quick=True, methods=["POP"])
+    assert len([*tmp_path.glob("*.json")]) == 1
 
 
 def test_figures_show_five_future_steps(made: dict[ModuleType, Reproduction]) -> None:

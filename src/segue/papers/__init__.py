@@ -10,6 +10,7 @@ from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5 as criteo_table5
+from segue.papers.criteo import table5_paper as criteo_table5_paper
 from segue.papers.hcrnn import figures as hcrnn_figures
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.hcrnn import table3 as hcrnn_table3
@@ -21,8 +22,10 @@ from segue.papers.hgn import table2 as hgn_table2
 from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn import table3_paper as hgn_table3_paper
 from segue.papers.hgn import table4 as hgn_table4
+from segue.papers.hgn import table4_paper as hgn_table4_paper
 from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
+from segue.papers.hgn import table6_paper as hgn_table6_paper
 from segue.papers.hgn.other_logs import OTHER_LOGS
 from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
@@ -36,8 +39,10 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table3": hgn_table3.reproduce,
     "hgn-table3-paper": hgn_table3_paper.reproduce,
     "hgn-table4": hgn_table4.reproduce,
+    "hgn-table4-paper": hgn_table4_paper.reproduce,
     "hgn-table5": hgn_table5.reproduce,
     "hgn-table6": hgn_table6.reproduce,
+    "hgn-table6-paper": hgn_table6_paper.reproduce,
     "hgn-figures": hgn_figures.reproduce,
     "cds-blends": cds_blends.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
@@ -50,6 +55,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table4": criteo_table4.reproduce,
     "criteo-table4-paper": criteo_table4_paper.reproduce,
     "criteo-table5": criteo_table5.reproduce,
+    "criteo-table5-paper": criteo_table5_paper.reproduce,
     "criteo-figures": criteo_figures.reproduce,
     "criteo-baselines": criteo_baselines.reproduce,
     "iarn-table2": iarn_table2.reproduce,

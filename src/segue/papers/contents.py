@@ -99,6 +99,7 @@ CONTENTS: tuple[Entry, ...] = (
         shows="ten architectures",
         section="hgn.md#table-4",
         table="hgn-table4",
+        paper_table="hgn-table4-paper",
         method="(10) HGN",
         remark="the paper's two logs are not at hand",
     ),
@@ -116,6 +117,7 @@ CONTENTS: tuple[Entry, ...] = (
         shows="how much is read and ranked",
         section="hgn.md#table-6",
         table="hgn-table6",
+        paper_table="hgn-table6-paper",
         method="HGN L=5 T=3",
     ),
     _hgn(
@@ -254,6 +256,7 @@ CONTENTS: tuple[Entry, ...] = (
         shows="uplift by the length of sessions",
         section="criteo.md#table-5",
         table="criteo-table5",
+        paper_table="criteo-table5-paper",
         metrics=("uplift 6–25, %",),
     ),
     _criteo(

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from segue.errors import ConfigError
 from segue.json_files import OpenStored, parse_json, read_text, strict_json
-from segue.papers.printed import AS_PRINTED
+from segue.papers.printed import name_in_paper
 from segue.papers.reproduction import COSTS
 from segue.papers.verdict import verdicts
 
@@ -98,7 +98,7 @@ def merge(stored: Content | None, new: Content, table: str) -> dict[str, Any]:
 
 def _command(table: str, names: Iterable[str], new: Content) -> str:
     """The command that computes all methods of the file."""
-    listed = [name.removesuffix(f", {AS_PRINTED}") for name in names]
+    listed = [name_in_paper(name) for name in names]
     methods = [] if len(listed) == len(new["methods"]) else ["--methods", *listed]
     return shlex.join(["segue", "reproduce", table, *["--quick"] * new["quick"], *methods])
 

@@ -33,6 +33,15 @@ class OneOf:
     values: tuple[Any, ...]
 
 
+def name_in_paper(name: str) -> str:
+    """The name of a method without that of the paper's form.
+
+    >>> name_in_paper("HGN, as the paper says"), name_in_paper("HGN")
+    ('HGN', 'HGN')
+    """
+    return name.removesuffix(f", {AS_PRINTED}")
+
+
 class Comparison(NamedTuple):
     """The settings of a run beside the printed ones.
 

@@ -8,7 +8,7 @@ Its notes hold for whichever methods were run, so a result file can grow method 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -18,7 +18,7 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.task import can_measure
 from segue.papers.departures import departures
 from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_details, run_methods
-from segue.papers.printed import AS_PRINTED
+from segue.papers.printed import name_in_paper
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
@@ -33,6 +33,21 @@ NOTES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaselineRows:
+    """Rows of methods that are compared with baselines of the same table, which are run whenever such a method is.
+
+    Attributes:
+        baselines: the names of the methods that are compared with.
+        methods: the names of those that are compared.
+        make: gives the rows of some results, from them and from the results of the baselines.
+    """
+
+    baselines: tuple[str, ...]
+    methods: tuple[str, ...]
+    make: Callable[[Sequence[MethodResult], Sequence[MethodResult]], Sequence[Row]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrintedTable:
     """The methods of a paper's table with its printed settings.
 
@@ -43,6 +58,7 @@ class PrintedTable:
         protocol: of all methods.
         methods: in the order of the table; their names end in ", as the paper says".
         metrics: of the rows; a method has those that can be measured of it.
+        beside_baselines: further rows, of methods that are compared with others of the table.
         notes: on the log and the settings; true for whichever methods were run.
     """
 
@@ -52,12 +68,17 @@ class PrintedTable:
     protocol: Protocol
     methods: tuple[Method, ...]
     metrics: tuple[str, ...]
+    beside_baselines: BaselineRows | None = None
     notes: tuple[str, ...] = ()
 
     def reproduce(self, *, runs: RunCache, quick: bool = False, methods: Sequence[str] = ()) -> Reproduction:
         """Train and test the named methods, by default all of them."""
         chosen = self.select(methods)
-        results = run_methods(chosen, catalog.load_log(self.log), runs, epochs=QUICK_EPOCHS if quick else None)
+        results, baselines = self._run(chosen, runs, quick=quick)
+        beside = self.beside_baselines
+        more_rows = beside.make(results, baselines) if beside is not None and baselines else ()
+        rows = (*self._metric_rows(results), *more_rows, *_epoch_rows(results))
+        names = [method.name for method in self.methods]
         details = run_details(results, self.log, quick=quick)
         more = {  # a file may have methods of several versions
             method.name: {"refit": method.experiment.refit, "version": version("segue")} for method in chosen
@@ -65,11 +86,11 @@ class PrintedTable:
         quick_note = f"QUICK: one seed, at most {QUICK_EPOCHS} epoch. These figures cannot be compared with the paper."
         return Reproduction(
             title=self.title,
-            rows=tuple(row for result in results for row in self._rows(result)),
+            rows=tuple(sorted(rows, key=lambda row: names.index(row.method))),
             notes=(*[quick_note] * quick, self.protocol.describe(), *self.notes, *NOTES),
             departures=departures({self.log_title: [result.method for result in results]}),
             details={
-                "methods": [method.name for method in self.methods],
+                "methods": names,
                 **details,
                 "runs": {name: {**run, **more[name]} for name, run in details["runs"].items()},
             },
@@ -81,17 +102,39 @@ class PrintedTable:
         Raises:
             ConfigError: there is no such method.
         """
-        by_name = {method.name.removesuffix(f", {AS_PRINTED}"): method for method in self.methods}
-        wanted = [name.removesuffix(f", {AS_PRINTED}") for name in names]
+        by_name = {name_in_paper(method.name): method for method in self.methods}
+        wanted = [name_in_paper(name) for name in names]
         for name in wanted:
             if name not in by_name:
                 raise ConfigError(unknown("method", name, by_name))
         return tuple(method for name, method in by_name.items() if name in wanted or not names)
 
-    def _rows(self, result: MethodResult) -> list[Row]:
-        metrics = [metric for metric in self.metrics if can_measure(result.runs[0].predictions, metric)]
-        rows = [result.row(metric) for metric in metrics]
+    def _run(
+        self, chosen: Sequence[Method], runs: RunCache, *, quick: bool
+    ) -> tuple[list[MethodResult], list[MethodResult]]:
+        """The results of the chosen methods, and those of the baselines if one of the chosen is compared with them."""
+        names, beside = {method.name for method in chosen}, self.beside_baselines
+        baselines = beside.baselines if beside is not None and names & {*beside.methods} else ()
+        run = [method for method in self.methods if method.name in names or method.name in baselines]
+        results = run_methods(run, catalog.load_log(self.log), runs, epochs=QUICK_EPOCHS if quick else None)
+        return (
+            [result for result in results if result.method.name in names],
+            [result for result in results if result.method.name in baselines],
+        )
+
+    def _metric_rows(self, results: Sequence[MethodResult]) -> list[Row]:
+        return [
+            result.row(metric)
+            for result in results
+            for metric in self.metrics
+            if can_measure(result.runs[0].predictions, metric)
+        ]
+
+
+def _epoch_rows(results: Sequence[MethodResult]) -> list[Row]:
+    rows = []
+    for result in results:
         if isinstance(result.method, Method) and result.selection.epochs:
             numbers = {EPOCHS: result.selection.epochs, MOST_EPOCHS: result.method.epochs}
             rows += [Row(method=result.method.name, metric=key, measured=(float(n),)) for key, n in numbers.items()]
-        return rows
+    return rows

@@ -26,6 +26,7 @@ from segue.experiments.experiment import Experiment
 from segue.papers.criteo.printed import PRINTED
 from segue.papers.departures import departures
 from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_methods
+from segue.papers.printed import name_in_paper
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 from segue.papers.verdict import figure_interval
@@ -98,6 +99,8 @@ EXTRA_BASELINES = (
     method("Sequential rules", direct_experiment("seq-knn", "rules")),
 )
 METHODS = (*EXTRA_BASELINES, *PAPER_BASELINES, *NETWORKS)
+RULES = EXTRA_BASELINES[1].name
+UPLIFTED = (RULES, *(method.name for method in NETWORKS))  # whose uplifts over the best baseline are shown
 _NOTES = (
     PROTOCOL.describe(),
     PROTOCOL_NOTE,
@@ -122,7 +125,8 @@ def best_baseline(results: Sequence[MethodResult], metric: str = NEXT_ITEM) -> M
     """The best of the paper's baselines; uplifts are relative to it."""
     names = [method.name for method in PAPER_BASELINES]
     return max(
-        (result for result in results if result.method.name in names), key=lambda result: result.values(metric).mean()
+        (result for result in results if name_in_paper(result.method.name) in names),
+        key=lambda result: result.values(metric).mean(),
     )
 
 
@@ -146,6 +150,11 @@ def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: 
     means = [measure(run.predictions, metric)[instances].mean() for run in result.runs]
     by_seed = tuple(100 * (float(mean / base_values.mean()) - 1) for mean in means)
     return MeasuredUplift(by_seed, (over_sessions.high - over_sessions.low) / 2)
+
+
+def uplifted(results: Sequence[MethodResult]) -> list[MethodResult]:
+    """Those whose uplifts are shown: the networks and the sequential rules."""
+    return [result for result in results if name_in_paper(result.method.name) in UPLIFTED]
 
 
 def uplift_rows(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from segue.papers.criteo.common import (
     LOG,
     METHODS,
-    NETWORKS,
     NEXT_FIVE,
     NEXT_ITEM,
     best_baseline,
@@ -16,8 +15,10 @@ from segue.papers.criteo.common import (
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
+    uplifted,
 )
-from segue.papers.methods import run_details
+from segue.papers.methods import MethodResult, run_details
+from segue.papers.printed import name_in_paper
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
@@ -51,14 +52,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test twelve methods, one training each."""
     _, results = run_on_yoochoose(runs, quick=quick)
     rows: list[Row] = [result.row(metric) for result in results for metric in (NEXT_ITEM, NEXT_FIVE, "mrr@20,1")]
-    networks = [method.name for method in NETWORKS]
-    for name, metric, column in ((UPLIFT_NEXT_ITEM, NEXT_ITEM, 0), (UPLIFT_NEXT_FIVE, NEXT_FIVE, 1)):
-        base = best_baseline(results, metric)
-        for result in results:
-            if result.method.name in networks or result.method.name == "Sequential rules":
-                uplift = uplift_of(result, base, metric)
-                published = PUBLISHED.get(result.method.name)
-                rows += uplift_rows(result, uplift, name, published[column] if published else None)
+    rows += rows_of_uplifts(results, results)
     means = {result.method.name: float(result.values(NEXT_ITEM).mean()) for result in results}
     return Reproduction(
         title="Criteo's study (2018), Table 4, YooChoose: here its last 1/64",
@@ -73,6 +67,18 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         departures=departures_of(results),
         details=run_details(results, LOG, quick=quick),
     )
+
+
+def rows_of_uplifts(results: Sequence[MethodResult], baselines: Sequence[MethodResult]) -> list[Row]:
+    """The uplifts of the networks and the sequential rules over the best of the paper's baselines."""
+    rows = []
+    for name, metric, column in ((UPLIFT_NEXT_ITEM, NEXT_ITEM, 0), (UPLIFT_NEXT_FIVE, NEXT_FIVE, 1)):
+        base = best_baseline(baselines, metric)
+        for result in uplifted(results):
+            uplift = uplift_of(result, base, metric)
+            published = PUBLISHED.get(name_in_paper(result.method.name))
+            rows += uplift_rows(result, uplift, name, published[column] if published else None)
+    return rows
 
 
 def _check_order(means: Mapping[str, float]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from segue.data.datasets import catalog
+from segue.data.log import Mask
 from segue.papers.criteo.common import (
     LOG,
     NETWORKS,
@@ -15,8 +17,10 @@ from segue.papers.criteo.common import (
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
+    uplifted,
 )
-from segue.papers.methods import run_details
+from segue.papers.methods import MethodResult, run_details
+from segue.papers.printed import name_in_paper
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
@@ -37,30 +41,14 @@ BEST_BASELINE = (0.671, 0.641, 0.575)  # published Recall@20 of the best baselin
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, evaluated by the length of the session."""
-    log, results = run_on_yoochoose(runs, quick=quick)
+    _, results = run_on_yoochoose(runs, quick=quick)
     base = best_baseline(results)
-    length = log.lengths[base.runs[0].predictions.user]
-    shown = [
-        result for result in results if result is base or result.method.name in ("Sequential rules", *_network_names())
-    ]
-    rows: list[Row] = []
-    counts = []
-    for index, (low, high) in enumerate(_LENGTHS):
-        instances = (length >= low) & (length <= high)
-        if not instances.any():
-            continue
-        counts.append(f"{low}–{high}: {int(instances.sum()):,}")
-        for result in shown:
-            row, figure = result.row(NEXT_ITEM, instances), BEST_BASELINE[index] if result is base else None
-            rows.append(replace(row, metric=f"recall@20, {low}–{high}", published=figure))
-        for result in shown:
-            if result is not base:
-                uplift = uplift_of(result, base, NEXT_ITEM, instances)
-                published = _PUBLISHED.get(result.method.name)
-                rows += uplift_rows(result, uplift, f"uplift {low}–{high}", published[index] if published else None)
+    to_show = uplifted(results)
+    shown = [result for result in results if result is base or result in to_show]
+    counts = [f"{name}: {int(instances.sum()):,}" for _, name, instances in _by_length(base)]
     return Reproduction(
         title="Criteo's study (2018), Table 5, YooChoose: here its last 1/64",
-        rows=tuple(rows),
+        rows=tuple(rows_by_length(shown, results)),
         notes=(
             *common_notes(quick),
             f"By the number of clicks of a session; evaluation instances: {'; '.join(counts)}. Uplifts are relative to "
@@ -71,5 +59,25 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     )
 
 
-def _network_names() -> list[str]:
-    return [method.name for method in NETWORKS]
+def rows_by_length(results: Sequence[MethodResult], baselines: Sequence[MethodResult]) -> list[Row]:
+    """The recall of each method by the length of the session, and its uplift over the best of the paper's baselines."""
+    base = best_baseline(baselines)
+    rows: list[Row] = []
+    for index, name, instances in _by_length(base):
+        for result in results:
+            row, figure = result.row(NEXT_ITEM, instances), BEST_BASELINE[index] if result is base else None
+            rows.append(replace(row, metric=f"recall@20, {name}", published=figure))
+        for result in uplifted(results):
+            uplift = uplift_of(result, base, NEXT_ITEM, instances)
+            published = _PUBLISHED.get(name_in_paper(result.method.name))
+            rows += uplift_rows(result, uplift, f"uplift {name}", published[index] if published else None)
+    return rows
+
+
+def _by_length(result: MethodResult) -> Iterator[tuple[int, str, Mask]]:
+    """The number, the name and the evaluation instances of each range of lengths that has any."""
+    length = catalog.load_log(LOG).lengths[result.runs[0].predictions.user]
+    for index, (low, high) in enumerate(_LENGTHS):
+        instances = (length >= low) & (length <= high)
+        if instances.any():
+            yield index, f"{low}–{high}", instances

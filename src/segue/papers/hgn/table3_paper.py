@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segue.papers.hgn.common import EXTRA_BASELINES, LOG, LOG_TITLE, PROTOCOL, gradient_experiment
+from segue.papers.hgn.common import EXTRA_BASELINES, LOG, LOG_TITLE, OPEN_SETTINGS, PROTOCOL, gradient_experiment
 from segue.papers.hgn.printed import PRINTED
 from segue.papers.hgn.table3 import METRICS, PAPER, PUBLISHED_METRICS
 from segue.papers.methods import SEEDS, Method, printed_method
@@ -63,7 +63,7 @@ METHODS = (
     ),
     _method("Caser", "caser", {**CASER, "epochs": 50}, eval_every=5),
     _method("SASRec", "sasrec", {**SASREC, "epochs": 200}, eval_every=10),
-    _method("HGN", "hgn", {"reg_weight": (0.0, 0.0), "epochs": 200}, eval_every=10, seeds=SEEDS),
+    _method("HGN", "hgn", OPEN_SETTINGS, eval_every=10, seeds=SEEDS),
 )
 TABLE = PrintedTable(
     title="HGN (KDD 2019), Table 3, Amazon-CDs, as the paper says",

@@ -12,6 +12,10 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
+OTHER_LOGS_NOTE = (
+    "The paper reports this table for GoodReads-Comics and Amazon-Books. Its figures are shown for orientation: "
+    "they are of other logs."
+)
 OTHER_LOG_COLUMNS = ("Comics recall@10", "Comics ndcg-full@10", "Books recall@10", "Books ndcg-full@10")
 WITHOUT_ITEM_ITEM = {"item_item_product": False}
 FEATURE_GATE_ONLY = {**WITHOUT_ITEM_ITEM, "instance_gate": False}
@@ -38,9 +42,5 @@ METHODS = tuple(
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Ten variants of HGN, and the simple baselines."""
     results = run_all([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
-    notes = (
-        "The paper reports this table for GoodReads-Comics and Amazon-Books. Its figures are shown for orientation: "
-        "they are of other logs.",
-        TRAINING_NOTE,
-    )
+    notes = (OTHER_LOGS_NOTE, TRAINING_NOTE)
     return make_table("HGN (KDD 2019), Table 4, here on Amazon-CDs", results, METRICS, quick=quick, notes=notes)
