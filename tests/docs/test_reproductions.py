@@ -161,7 +161,7 @@ def _methods(table: str, log: str, runs: Mapping[str, Any]) -> Sequence[Method |
         return [method for method in module.METHODS if method.name in runs]
     for setup in LOG_SETUPS:
         if setup.title == log:
-            return module._methods(setup)
+            return module.methods_on(setup)
     if table == "hcrnn-table3":
         protocol = hcrnn_paper.PROTOCOL.with_settings({"leak": "drop"} if log == hcrnn_table3.WITHOUT_LEAK else {})
         return hcrnn_paper.methods_on("hcrnn-movielens" if log == hcrnn_table3.MOVIELENS else "citeulike", protocol)

@@ -122,7 +122,7 @@ def test_the_notes_name_the_size_of_the_log_and_the_number_of_ranked_users(
 def test_every_setting_of_every_method_is_printed_or_open() -> None:
     """Whatever is changed in a run, its result says so."""
     for setup in iarn_paper.LOG_SETUPS:
-        for method in (*iarn_table2._methods(setup), *iarn_figure3._methods(setup)):
+        for method in (*iarn_table2.methods_on(setup), *iarn_figure3.methods_on(setup)):
             if method.printed is None:
                 continue
             comparison = method.comparison

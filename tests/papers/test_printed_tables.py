@@ -21,6 +21,8 @@ from segue.papers.hgn import table6_paper as hgn_table6_paper
 from segue.papers.hgn.common import EXTRA_BASELINES
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.iarn import table2_paper as iarn_table2_paper
+from segue.papers.iarn import table2_paper_movielens as iarn_table2_paper_movielens
+from segue.papers.iarn.common import ML_100K
 from segue.papers.iarn.printed import FULL
 from segue.papers.methods import Method
 from segue.papers.printed import AS_PRINTED
@@ -42,6 +44,11 @@ TABLES: Mapping[str, tuple[PrintedTable, Methods, Departures]] = {
     "hgn-table4": (hgn_table4_paper.TABLE, (*EXTRA_BASELINES, *hgn_table4.METHODS), {}),
     "hgn-table6": (hgn_table6_paper.TABLE, (*EXTRA_BASELINES, *hgn_table6.METHODS), {}),
     "iarn": (iarn_table2_paper.TABLE, iarn_table2.METHODS, dict.fromkeys(("NCF", FULL), PARTS_OF_A_GRID)),
+    "iarn-movielens": (
+        iarn_table2_paper_movielens.TABLE,
+        iarn_table2.methods_on(ML_100K),
+        dict.fromkeys(("NCF", FULL), PARTS_OF_A_GRID),
+    ),
     "criteo": (criteo_table4_paper.TABLE, criteo_paper.METHODS, {}),
     "criteo-table5": (criteo_table5_paper.TABLE, criteo_paper.METHODS, {}),
     "hcrnn": (hcrnn_table3_paper.TABLE, hcrnn_best_here("citeulike"), BATCHES_OF_SEQUENCES),

@@ -39,7 +39,7 @@ def reproduce(
     Args:
         table: Name of a table or figure. Without a name, all of them are listed.
         methods: Run these methods of the table only, such as HGN SASRec. A file of --json that holds other methods of
-            the same table keeps them. Only tables whose name ends in -paper accept it.
+            the same table keeps them. Only tables with -paper in their names accept it.
         quick: Run a small version with one seed and few epochs; its table says so.
         runs: Folder of the cached trainings. The default is the folder runs in SEGUE_CACHE.
         fresh: Train again and ignore cached trainings.
@@ -97,8 +97,8 @@ def _own_options(
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
     if methods and "methods" not in taken:
         raise ConfigError(
-            f"--methods: {table} compares its methods with each other, so it runs all of them; tables whose name ends "
-            "in -paper take it"
+            f"--methods: {table} compares its methods with each other, so it runs all of them; tables with "
+            "-paper in their names take it"
         )
     return {name: value for name, value in (("device", device), ("methods", methods)) if value}
 

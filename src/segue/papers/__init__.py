@@ -32,6 +32,7 @@ from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.iarn import table2_paper as iarn_table2_paper
+from segue.papers.iarn import table2_paper_movielens as iarn_table2_paper_movielens
 from segue.papers.reproduction import Reproduction
 
 TABLES: dict[str, Callable[..., Reproduction]] = {
@@ -60,6 +61,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "criteo-baselines": criteo_baselines.reproduce,
     "iarn-table2": iarn_table2.reproduce,
     "iarn-table2-paper": iarn_table2_paper.reproduce,
+    "iarn-table2-paper-movielens": iarn_table2_paper_movielens.reproduce,
     "iarn-figure3": iarn_figure3.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,

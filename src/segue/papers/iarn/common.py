@@ -88,21 +88,15 @@ class LogSetup:
     def method(
         self, name: str, experiment: Experiment, *, published: Mapping[str, float] | None = None, **more: Any
     ) -> Method:
-        """A method with its published figures. If they are of another log, they have columns of their own."""
-        figures = published or {}
-        elsewhere = (
-            {}
-            if self.is_papers_log
-            else {f"{metric}, the paper's MovieLens": value for metric, value in figures.items()}
-        )
-        return Method(
-            name=name,
-            experiment=experiment,
-            published=figures if self.is_papers_log else {},
-            other_logs=elsewhere,
-            printed=self.printed.settings().get(name),
-            **more,
-        )
+        """A method with its published figures."""
+        figures = self.columns_of(published or {})
+        return Method(name=name, experiment=experiment, printed=self.printed.settings().get(name), **figures, **more)
+
+    def columns_of(self, published: Mapping[str, float]) -> dict[str, Any]:
+        """The published figures, for a method's attributes; those of another log have columns of their own."""
+        if self.is_papers_log:
+            return {"published": published}
+        return {"other_logs": {f"{metric}, the paper's MovieLens": value for metric, value in published.items()}}
 
     def run(self, methods: Sequence[Method], runs: RunCache, *, quick: bool) -> list[MethodResult]:
         """Train and test the methods on the log."""

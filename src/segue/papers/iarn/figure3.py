@@ -29,18 +29,18 @@ MIN_RATINGS = 100  # for which an error is reported
 MOVIELENS_SETUPS = (ML_100K, ML_1M)
 
 
-def _methods(setup: LogSetup) -> tuple[Method, ...]:
+def methods_on(setup: LogSetup) -> tuple[Method, ...]:
     """The backbones, with all other settings equal."""
     experiments = {name: setup.iarn_experiment(backbone=backbone) for name, backbone in BACKBONES.items()}
     return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
 
-METHODS = _methods(ML_100K)
+METHODS = methods_on(ML_100K)
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train every backbone, and measure its error by the length of histories."""
-    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in MOVIELENS_SETUPS}
+    results = {setup.title: setup.run(methods_on(setup), runs, quick=quick) for setup in MOVIELENS_SETUPS}
     rows = [row for setup in MOVIELENS_SETUPS for row in _rows(setup, results[setup.title])]
     tests = correct_together(
         paired_difference(of_log[-1], other, part=title) for title, of_log in results.items() for other in of_log[:-1]

@@ -20,7 +20,7 @@ from segue.papers.reproduction import Picture, Reproduction
 from segue.papers.run_cache import RunCache
 
 
-def _methods(setup: LogSetup) -> tuple[Method, ...]:
+def methods_on(setup: LogSetup) -> tuple[Method, ...]:
     """IARN without features and with them, as in Table 2."""
     experiments = {
         PLAIN: setup.iarn_experiment(),
@@ -29,12 +29,12 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
     return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
 
-METHODS = _methods(LOG_SETUPS[0])  # the same for every log
+METHODS = methods_on(LOG_SETUPS[0])  # the same for every log
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train with and without the encoder."""
-    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    results = {setup.title: setup.run(methods_on(setup), runs, quick=quick) for setup in LOG_SETUPS}
     rows = [row for setup in LOG_SETUPS for row in setup.rows(results[setup.title])]
     tests = correct_together(
         paired_difference(encoded, plain, part=title) for title, (plain, encoded) in results.items()

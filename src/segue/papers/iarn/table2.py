@@ -74,12 +74,9 @@ UNSAID = (
 )
 
 
-def _methods(setup: LogSetup) -> tuple[Method, ...]:
-    """The methods for one log."""
-    published = {
-        name: {metric: value for metric, value in zip(METRICS, values, strict=True) if value is not None}
-        for name, values in (CLOTHING_FIGURES if setup.is_papers_log else MOVIELENS_FIGURES).items()
-    }
+def methods_on(setup: LogSetup) -> tuple[Method, ...]:
+    """The methods on a log."""
+    published = published_on(setup)
     rating_models = {
         **{name: _experiment(setup, model) for name, model in EXTRA_BASELINES.items()},
         "MF": _experiment(setup, "mf"),
@@ -108,16 +105,24 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
     return tuple(by_name[name] for name in (*EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, PLAIN))
 
 
+def published_on(setup: LogSetup) -> dict[str, dict[str, float]]:
+    """The published figures by method and metric, of the log or of the one in whose place it stands."""
+    return {
+        name: {metric: value for metric, value in zip(METRICS, values, strict=True) if value is not None}
+        for name, values in (CLOTHING_FIGURES if setup.is_papers_log else MOVIELENS_FIGURES).items()
+    }
+
+
 def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
     return Experiment(model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2)
 
 
-METHODS = _methods(LOG_SETUPS[0])  # the same for every log
+METHODS = methods_on(LOG_SETUPS[0])  # the same for every log
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods, and test the difference of IARN from baselines and from IARN without features."""
-    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    results = {setup.title: setup.run(methods_on(setup), runs, quick=quick) for setup in LOG_SETUPS}
     differences = correct_together(test for title, of_log in results.items() for test in tests(of_log, title))
     return Reproduction(
         title="IARN (CIKM 2017), Table 2",

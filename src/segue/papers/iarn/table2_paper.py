@@ -1,7 +1,8 @@
 """IARN's Table 2 as the paper says, on its own log of Amazon Clothing: its methods with the settings that it prints.
 
-Learning rate, weight of the penalty and dropout are chosen on validation, from the printed values where their number
-allows it. The number of epochs is chosen on validation as well. Best here is `segue.papers.iarn.table2`.
+On MovieLens 100K they are in `segue.papers.iarn.table2_paper_movielens`. Learning rate, weight of the penalty and
+dropout are chosen on validation, from the printed values where their number allows it. The number of epochs is chosen
+on validation as well. Best here is `segue.papers.iarn.table2`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segue.experiments.experiment import Experiment
-from segue.papers.iarn.common import CLOTHING_SETUP, METRICS
+from segue.papers.iarn.common import CLOTHING_SETUP, METRICS, LogSetup
 from segue.papers.iarn.printed import FULL
-from segue.papers.iarn.table2 import CLOTHING_FIGURES, EXTRA_BASELINES, UNSAID
-from segue.papers.iarn.table2 import METHODS as BEST_HERE
+from segue.papers.iarn.table2 import EXTRA_BASELINES, UNSAID, methods_on, published_on
 from segue.papers.methods import Method, printed_method
 from segue.papers.printed import grid
 from segue.papers.printed_table import PrintedTable
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-FEATURES, PRINTED = CLOTHING_SETUP.features, CLOTHING_SETUP.printed.settings()
 PAIRS: Mapping[str, Any] = {
     "num_negatives": 15,
     "subsample_threshold": 1e-3,
@@ -42,50 +41,58 @@ IARN_NOTE = (
 )
 
 
-def _method(name: str, model: str, settings: Mapping[str, Any], monitor: str, **more: Any) -> Method:
-    experiment = Experiment(
-        model=model, protocol=CLOTHING_SETUP.protocol, settings=settings, refit=True, patience=2, monitor=monitor
+def methods_as_printed(setup: LogSetup) -> tuple[Method, ...]:
+    """The methods of the paper on a log, and baselines that need no training."""
+    printed, published, features = setup.printed.settings(), published_on(setup), setup.features
+
+    def method(name: str, model: str, settings: Mapping[str, Any], monitor: str, **more: Any) -> Method:
+        experiment = Experiment(
+            model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2, monitor=monitor
+        )
+        return printed_method(name, experiment, printed[name], **setup.columns_of(published[name]), **more)
+
+    return (
+        *(one for one in methods_on(setup) if one.name in EXTRA_BASELINES),
+        method(
+            "MF", "mf", {"bias": True, "l2_bias": 5.0, "iterations": 20}, "rmse", trials=grid(l2=(1.0, 10.0, 100.0))
+        ),
+        method("BPR", "bprmf", {"item_bias": False, "optimizer": "adam", "batch_size": 1024, "epochs": 20}, "auc"),
+        method(
+            "TimeSVD++",
+            "timesvd++",
+            {"days_per_user": 2, "l2": 10.0, "l2_time": 50.0, "l2_day": 20.0, "batch_size": 4096, "epochs": 50},
+            "rmse",
+        ),
+        method(
+            "HieVH", "hievh", {**features, "l2": 20.0, "l2_feature": 20.0, "batch_size": 4096, "epochs": 50}, "rmse"
+        ),
+        method("Item2Vec", "item2vec", PAIRS, "auc"),
+        method(
+            "NCF",
+            "neumf",
+            {
+                "mlp_embedding_dim": setup.printed.dim,
+                "num_negatives": 4,
+                "pretrain_epochs": 0,
+                "batch_size": 1024,
+                "epochs": 10,
+            },
+            "auc",
+            trials=grid(lr=(1e-4, 1e-3, 1e-2), weight_decay=(1e-5, 1e-3), dropout=(0.0, 0.5)),
+        ),
+        method("MP2Vec", "mp2vec", {**PAIRS, **features, "epochs": 6}, "auc"),
+        method(
+            FULL,
+            "iarn",
+            {**features, "feature_encoder": setup.printed.encoder, **IARN_SETTINGS},
+            "rmse",
+            trials=(),
+            choose_epochs=False,
+        ),
     )
-    published = {
-        metric: value for metric, value in zip(METRICS, CLOTHING_FIGURES[name], strict=True) if value is not None
-    }
-    return printed_method(name, experiment, PRINTED[name], published=published, **more)
 
 
-METHODS = (
-    *(method for method in BEST_HERE if method.name in EXTRA_BASELINES),
-    _method("MF", "mf", {"bias": True, "l2_bias": 5.0, "iterations": 20}, "rmse", trials=grid(l2=(1.0, 10.0, 100.0))),
-    _method(
-        "BPR",
-        "bprmf",
-        {"item_bias": False, "optimizer": "adam", "batch_size": 1024, "epochs": 20},
-        "auc",
-    ),
-    _method(
-        "TimeSVD++",
-        "timesvd++",
-        {"days_per_user": 2, "l2": 10.0, "l2_time": 50.0, "l2_day": 20.0, "batch_size": 4096, "epochs": 50},
-        "rmse",
-    ),
-    _method("HieVH", "hievh", {**FEATURES, "l2": 20.0, "l2_feature": 20.0, "batch_size": 4096, "epochs": 50}, "rmse"),
-    _method("Item2Vec", "item2vec", PAIRS, "auc"),
-    _method(
-        "NCF",
-        "neumf",
-        {"mlp_embedding_dim": 50, "num_negatives": 4, "pretrain_epochs": 0, "batch_size": 1024, "epochs": 10},
-        "auc",
-        trials=grid(lr=(1e-4, 1e-3, 1e-2), weight_decay=(1e-5, 1e-3), dropout=(0.0, 0.5)),
-    ),
-    _method("MP2Vec", "mp2vec", {**PAIRS, **FEATURES, "epochs": 6}, "auc"),
-    _method(
-        FULL,
-        "iarn",
-        {**FEATURES, "feature_encoder": CLOTHING_SETUP.printed.encoder, **IARN_SETTINGS},
-        "rmse",
-        trials=(),
-        choose_epochs=False,
-    ),
-)
+METHODS = methods_as_printed(CLOTHING_SETUP)
 TABLE = PrintedTable(
     title="IARN (CIKM 2017), Table 2, Amazon Clothing, as the paper says",
     log=CLOTHING_SETUP.log,
