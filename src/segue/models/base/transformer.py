@@ -16,40 +16,23 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.causal import CausalModel
+from segue.models.base.event_vectors import EventVectors, EventVectorsConfig
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.timed import TimedConfig, TimedModel
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
-from segue.nn.event_features import EventFeatureEmbedding
-from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.optim import Adam, Optimizer
 from segue.nn.positions import RelativePositionBias, RelativeTimeBias, time_buckets
 from segue.nn.self_attention import causal_mask
 
 
-class TransformerConfig(RankingConfig):
+class TransformerConfig(EventVectorsConfig):
     """Settings of all transformers."""
 
-    later: ClassVar[tuple[str, ...]] = ("event_types", "event_features")
     window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
     num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
-    event_types: bool = Field(
-        False,
-        description=(
-            "Whether the type of each event of the history, such as a view or a purchase, is read: a learnt vector for "
-            "each type is added to that of the item. The log must have types of events."
-        ),
-    )
-    event_features: bool = Field(
-        False,
-        description=(
-            "Whether the features of each event of the history, such as the device, are read: learnt vectors for "
-            "categories and for ranges of numbers are added to that of the item. The log must have event features."
-        ),
-    )
     batch_size: int = 128
 
     def check(self) -> None:
@@ -105,11 +88,10 @@ def attention_rows(num_heads: int, length: int) -> int:
     return max(8, 2**19 // (num_heads * length**2))
 
 
-class TimedTransformer(CausalModel, TimedModel):
-    """Base class of transformers that read items, their positions and, if the settings say so, times and types.
+class TimedTransformer(CausalModel, TimedModel, EventVectors):
+    """Base class of transformers that read items, their positions and, if the settings say so, more of their events.
 
-    Positions are counted from the newest item, so padding changes nothing. With event_types and event_features, vectors
-    of the type and of the features of each event are added to that of its item.
+    Positions are counted from the newest item, so padding changes nothing.
 
     Args:
         input_scale: what the vectors of the items are multiplied by before those of the positions are added.
@@ -117,6 +99,13 @@ class TimedTransformer(CausalModel, TimedModel):
     """
 
     config: TimedTransformerConfig
+    space: ClassVar[Space] = {
+        "embedding_dim": Choice(32, 64, 128),
+        "num_blocks": Choice(1, 2, 3),
+        "num_heads": Choice(1, 2, 4),
+        "dropout": Uniform(0.1, 0.6),
+        "lr": LogUniform(5e-4, 5e-3),
+    }
     skips_padding = "inside"
 
     def __init__(
@@ -135,17 +124,8 @@ class TimedTransformer(CausalModel, TimedModel):
         self.position_embedding = (
             None if position_std is None else nn.Parameter(torch.randn(config.window, dim).mul_(position_std))
         )
-        self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
-        self.feature_embedding = EventFeatureEmbedding(sizes.event_features, dim) if config.event_features else None
+        self.embed_events(dim)
         self.micro_batch_size = attention_rows(config.num_heads, config.window)
-
-    @property
-    def reads_event_types(self) -> bool:
-        return self.config.event_types
-
-    @property
-    def reads_event_features(self) -> bool:
-        return self.config.event_features
 
     def optimizer(self) -> Optimizer:
         config = self.config
@@ -157,12 +137,7 @@ class TimedTransformer(CausalModel, TimedModel):
         x = self.encoded("item_embedding", history) * self.input_scale  # (B, P, d)
         if self.position_embedding is not None:
             x = x + self.position_embedding[-history.shape[1] :]
-        if self.type_embedding is not None:
-            assert batch.types is not None
-            x = x + self.type_embedding(batch.types)
-        if self.feature_embedding is not None:
-            assert batch.features is not None
-            x = x + self.feature_embedding(batch.features)
+        x = self.with_event_vectors(x, batch)
         return dropout(x, dropout_rate, self.training) * (history > 0).unsqueeze(2)
 
 
@@ -175,14 +150,7 @@ class CausalTransformer(TimedTransformer):
     """
 
     config: CausalTransformerConfig
-    space: ClassVar[Space] = {
-        "embedding_dim": Choice(32, 64, 128),
-        "num_blocks": Choice(1, 2, 3),
-        "num_heads": Choice(1, 2, 4),
-        "dropout": Uniform(0.1, 0.6),
-        "lr": LogUniform(5e-4, 5e-3),
-        "batch_size": Choice(64, 128, 256),
-    }
+    space: ClassVar[Space] = {**TimedTransformer.space, "batch_size": Choice(64, 128, 256)}
     final_norm: nn.Module
 
     def __init__(self, config: CausalTransformerConfig, sizes: Sizes, *, input_scale: float = 1.0) -> None:

@@ -42,14 +42,12 @@ from segue.batches.masked_sequences import MaskedSequences
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
+from segue.models.base.event_vectors import EventVectors
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TransformerConfig, attention_rows
 from segue.nn.dropout import dropout
 from segue.nn.embedding import zero_padding
-from segue.nn.event_features import EventFeatureEmbedding
-from segue.nn.event_types import EventTypeEmbedding
 from segue.nn.post_norm_block import EPS, PostNormBlock
 
 
@@ -83,7 +81,7 @@ class BERT4RecConfig(TransformerConfig):
         )
 
 
-class BERT4Rec(RankingModel):
+class BERT4Rec(EventVectors):
     """A bidirectional transformer over the item sequence, with a mask in the place of the next item."""
 
     name = "bert4rec"
@@ -126,8 +124,7 @@ class BERT4Rec(RankingModel):
             self.item_embedding[:, dim:] = 0
         zero_padding(self.item_embedding)
         self.encode("item_embedding")
-        self.type_embedding = EventTypeEmbedding(sizes.num_event_types, dim) if config.event_types else None
-        self.feature_embedding = EventFeatureEmbedding(sizes.event_features, dim) if config.event_features else None
+        self.embed_events(dim)
         self.micro_batch_size = attention_rows(config.num_heads, config.window + 1)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
@@ -144,14 +141,6 @@ class BERT4Rec(RankingModel):
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return super().forward(batch.trimmed())
-
-    @property
-    def reads_event_types(self) -> bool:
-        return self.config.event_types
-
-    @property
-    def reads_event_features(self) -> bool:
-        return self.config.event_features
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query at every position of a training batch, or at a mask after the newest item of a history."""
@@ -175,11 +164,6 @@ class BERT4Rec(RankingModel):
     def _input(self, batch: Batch, masked: Bool[Tensor, "B P"]) -> Float[Tensor, "B P d"]:
         """The input of the first block; of a masked event neither the item, nor the type, nor a feature is read."""
         x = self.encoded("item_embedding", batch.history)[..., : self.config.embedding_dim]  # (B, P, d)
-        if self.type_embedding is not None:
-            assert batch.types is not None
-            x = x + self.type_embedding(batch.types)
-        if self.feature_embedding is not None:
-            assert batch.features is not None
-            x = x + self.feature_embedding(batch.features)
+        x = self.with_event_vectors(x, batch)
         x = torch.where(masked.unsqueeze(2), self.mask_embedding, x) + self.position_embedding[-x.shape[1] :]
         return dropout(self.input_norm(x), self.config.dropout, self.training)

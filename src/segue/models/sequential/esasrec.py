@@ -77,10 +77,8 @@ class ESASRec(CausalTransformer):
         for weight in self.parameters():
             if weight.ndim == 2:
                 nn.init.xavier_normal_(weight)
-        zero_padding(self.item_embedding)
-        for table in (self.type_embedding, self.feature_embedding):
-            if table is not None:
-                zero_padding(table.weight)
+        for table in (self.item_embedding, *self.event_tables):
+            zero_padding(table)
         self.encode("item_embedding")
 
     def block(self) -> LiGRBlock:

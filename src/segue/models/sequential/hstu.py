@@ -35,7 +35,6 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch
 from segue.config import Field
 from segue.models.base.model import Sizes
-from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.base.transformer import TimedTransformer, TimedTransformerConfig
 from segue.nn.dropout import dropout
 from segue.nn.positions import RelativePositionBias, RelativeTimeBias, time_buckets
@@ -69,13 +68,6 @@ class HSTU(TimedTransformer):
             "time": "request",
             "epochs": 101,
         },
-    }
-    space: ClassVar[Space] = {
-        "embedding_dim": Choice(32, 64, 128),
-        "num_blocks": Choice(1, 2, 3),
-        "num_heads": Choice(1, 2, 4),
-        "dropout": Uniform(0.1, 0.6),
-        "lr": LogUniform(5e-4, 5e-3),
     }
 
     def __init__(self, config: HSTUConfig, sizes: Sizes) -> None:
