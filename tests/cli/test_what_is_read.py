@@ -12,6 +12,7 @@ READERS = {
     "hgn --request-time known": ("time=request", TIMES),
     "hstu": ("time=events", TIMES),
     "sasrec": ("event_types=true", "types of events, and those of a given history are unknown to it"),
+    "esasrec": ("sessions=starts session_gap=60", "sessions of events, and those of a given history are unknown to it"),
     "bert4rec": ("event_features=true", "features of events, and those of a given history are unknown to it"),
 }
 
@@ -25,6 +26,8 @@ def visits(here, monkeypatch):
         for t in range(6)
     )
     (here / "shop.csv").write_text("".join(["user,item,time,kind,device\n", *rows]))
+    rows = (f"u{u},{t % 5},{1_600_000_000 + 100 * t},v{t // 2}\n" for u in range(9) for t in range(6))
+    (here / "visits.csv").write_text("".join(["user,item,time,visit\n", *rows]))
     monkeypatch.delenv("SEGUE_QUIET")
 
 
@@ -61,6 +64,17 @@ def test_columns_that_no_model_reads_are_named(segue, visits):
     stages = said(segue, f"run sasrec {read} --rerank pop {SMALL} event_types=true")
     assert f"--event-features device: not read by pop, sasrec{able.format('event_features')}" in stages
     assert "--event-col kind: not read" not in stages
+
+
+def test_a_column_of_sessions_that_no_model_reads_is_named(segue, visits):
+    read = "visits.csv --session-col visit"
+    able = "; --set sessions=starts of segue run and segue fit lets sasrec read them"
+    assert "--session-col visit: not read by pop " in f"{said(segue, f'run pop {read} --no-baselines')} "
+    assert f"--session-col visit: not read by sasrec{able}" in said(segue, f"run sasrec {read} {SMALL}")
+    assert "not read" not in said(segue, f"run sasrec {read} {SMALL} sessions=starts")
+    by_pause = said(segue, f"run sasrec {read} {SMALL} sessions=starts session_gap=60")
+    assert "--session-col visit: not read, as session_gap tells the sessions apart" in by_pause
+    assert "not read" not in said(segue, f"run pop {read} --protocol last-session --no-baselines")
 
 
 def test_fit_gives_the_time_of_the_request(segue, visits):

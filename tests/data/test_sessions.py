@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data.readers.ingest import read_log
-from segue.data.sessions import number_sessions
+from segue.data.sessions import SessionRule, number_sessions
 from segue.data.splits import last_session
 from segue.data.store import open_log, save_log
 from segue.data.synthetic import from_sequences
@@ -97,3 +97,38 @@ def test_what_is_wrong_with_sessions_is_said(tmp_path: Path) -> None:
         last_session(read_log(FRAME), 0)
     sentence = Protocol.named("last-session").describe()
     assert "end after 1,800 s without an event" in sentence
+
+
+TIMES = st.lists(st.lists(st.integers(0, 500), max_size=6), min_size=1, max_size=5)
+
+
+@given(TIMES, st.integers(1, 200), st.sampled_from([1, 1000]))
+def test_a_pause_begins_another_session(users: list[list[int]], gap: int, ticks: int) -> None:
+    times = [[ticks * (1_600_000_000 + one) for one in sorted(of_user)] for of_user in users]
+    log = from_sequences([[1] * len(of_user) for of_user in times], num_items=1, times=times)
+    expected = [
+        [1 + sum(b - a > gap * ticks for a, b in pairwise(of_user[: place + 1])) for place in range(len(of_user))]
+        for of_user in times
+    ]
+    assert SessionRule(gap).numbers(log).tolist() == [number for of_user in expected for number in of_user]
+    for of_user, numbers in zip(times, expected, strict=True):
+        assert SessionRule(gap).of_times(np.array(of_user, np.int64), ticks).tolist() == numbers
+
+
+def test_a_view_of_the_past_has_the_same_sessions() -> None:
+    log = log_of([[[1, 2], [3]], [], [[4], [5, 1], [2]]], named=False)
+    for rule in (SessionRule(GAP), SessionRule(None)):
+        named = replace(log, session=SessionRule(GAP).numbers(log))
+        past = named.until(np.maximum(named.start, named.stop - 1))
+        np.testing.assert_array_equal(rule.numbers(past), rule.numbers(named))
+    assert rule.of_times(np.arange(3), 1).tolist() == [0, 0, 0], "without a gap they are unknown"
+
+
+def test_what_a_rule_needs_is_named() -> None:
+    log = log_of([[[1, 2], [3]]], named=False)
+    with pytest.raises(DataError, match=r"has no sessions, which the model reads.*--session-col.*session_gap=1800"):
+        SessionRule(None).numbers(log)
+    with pytest.raises(DataError, match="has no times"):
+        SessionRule(60).numbers(replace(log, time=None))
+    with pytest.raises(DataError, match="are not dates"):
+        SessionRule(60).numbers(replace(log, time=np.arange(len(log))))

@@ -42,6 +42,15 @@ def test_a_model_that_reads_features_of_events_obeys_law(model: str, law: str) -
 
 @pytest.mark.parametrize("law", testing.LAWS)
 @pytest.mark.parametrize(
+    ("model", "sessions"),
+    [("sasrec", "starts"), ("esasrec", "positions"), ("hstu", "positions"), ("bert4rec", "starts")],
+)
+def test_a_model_that_reads_sessions_obeys_law(model: str, sessions: str, law: str) -> None:
+    testing.LAWS[law](testing.subject(MODELS[model], sessions=sessions, session_gap=40_000))
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+@pytest.mark.parametrize(
     ("model", "positions"),
     [("sasrec", "relative"), ("sasrec", "rotary"), ("gsasrec", "none"), ("esasrec", "relative"), ("esasrec", "rotary")],
 )

@@ -51,6 +51,8 @@ class Batch:
             where the model reads none, or the log has none.
         features: the features of each event of the history, see `Log.event_features`; NaN where they are unknown. None
             where the model reads none.
+        sessions: the session of each event of the history, ascending from 1 for each user; 0 at padding and where it is
+            unknown. None where the model reads none.
         time: when the item after the newest one of the history is wanted, in the same unit; None where that is unknown.
     """
 
@@ -61,6 +63,7 @@ class Batch:
     times: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     types: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     features: Float[Tensor, "B P F"] | None = field(default=None, kw_only=True)
+    sessions: Int[Tensor, "B P"] | None = field(default=None, kw_only=True)
     time: Int[Tensor, "B"] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
@@ -80,6 +83,22 @@ class Batch:
     def num_targets(self) -> Int[Tensor, ""]:
         """The number of targets that the loss is summed over; 0 where the batch is only scored."""
         return torch.zeros((), dtype=torch.long)
+
+    @property
+    def of_events(self) -> dict[str, Tensor | None]:
+        """What the batch has of each event of the history besides its item, by the name of the field."""
+        return {"times": self.times, "types": self.types, "features": self.features, "sessions": self.sessions}
+
+    @property
+    def session_positions(self) -> Int[Tensor, "B P"]:
+        """The position of each event among those of the history in its session, from 1; 0 where it is unknown.
+
+        Padding counts as no event. A session that begins before the history is counted from there.
+        """
+        assert self.sessions is not None
+        is_event = (self.history > 0) & (self.sessions > 0)  # (B, P)
+        same = (self.sessions.unsqueeze(2) == self.sessions.unsqueeze(1)) & is_event.unsqueeze(1)  # (B, P, P)
+        return same.tril().sum(2) * is_event
 
     def moments(self, *, of_request: bool) -> Int[Tensor, "B P"]:
         """From when the history is seen at each position: the time of its event or, with `of_request`, of the next one.
@@ -108,7 +127,7 @@ class Batch:
 
     def map_history(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
         """Apply `function` to everything that has one entry for each position of the histories."""
-        columns = {"history": self.history, "times": self.times, "types": self.types, "features": self.features}
+        columns = {"history": self.history, **self.of_events}
         return replace(self, **{name: function(column) for name, column in columns.items() if column is not None})
 
     def trimmed(self: AnyBatch) -> AnyBatch:

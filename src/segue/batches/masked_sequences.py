@@ -11,6 +11,7 @@ import torch
 from segue.batches.batch import SequenceBatch
 from segue.batches.sequences import CausalSequences
 from segue.data.log import Log, Mask
+from segue.data.sessions import SessionRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class MaskedSequences:
         num_negatives: G, negatives drawn for each position; 0 for none.
         types: whether batches hold the types of events.
         features: whether batches hold the features of events.
+        sessions: how the sessions that batches hold are told apart; None for none.
     """
 
     window: int
@@ -39,11 +41,17 @@ class MaskedSequences:
     num_negatives: int = 0
     types: bool = False
     features: bool = False
+    sessions: SessionRule | None = None
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One epoch in random order, `batch_size` subsequences per batch."""
         sequences = CausalSequences(
-            window=self.window, num_negatives=self.num_negatives, types=self.types, features=self.features, shift=0
+            window=self.window,
+            num_negatives=self.num_negatives,
+            types=self.types,
+            features=self.features,
+            sessions=self.sessions,
+            shift=0,
         )
         for batch in sequences.batches(log, batch_size, rng):
             masked = self._masked(batch.target.numpy() > 0, rng)

@@ -22,6 +22,7 @@ from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import UniformNegatives
 from segue.data.event_features import NOTHING
 from segue.data.log import Codes, Floats, Ids, Log, Mask
+from segue.data.sessions import SessionRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,7 @@ class CausalSequences:
         times: whether batches hold the times of events, and when the next item is wanted.
         types: whether batches hold the types of events.
         features: whether batches hold the features of events.
+        sessions: how the sessions that batches hold are told apart; None for none.
         shift: rows from an item to the target of its position: 1 for the next item, or 0 for the item itself.
     """
 
@@ -122,6 +124,7 @@ class CausalSequences:
     times: bool = False
     types: bool = False
     features: bool = False
+    sessions: SessionRule | None = None
     shift: Literal[0, 1] = 1
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
@@ -149,6 +152,7 @@ class CausalSequences:
                 **(_times(log, user[index], next_row, self.window) if self.times else {}),
                 **(_types(log, user[index], next_row, self.window) if self.types else {}),
                 **(_features(log, user[index], next_row, self.window) if self.features else {}),
+                **(_sessions(log, self.sessions, user[index], next_row, self.window) if self.sessions else {}),
             )
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
@@ -249,6 +253,15 @@ def _features(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Ten
     rows, inside = _rows(log, user, row, -length, 0)
     values = log.known_event_features.take(rows, axis=0, mode="clip")  # (n, length, F)
     return {"features": torch.from_numpy(np.where(inside[..., None], values, NOTHING))}
+
+
+def _sessions(log: Log, rule: SessionRule, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:
+    """`sessions` of a batch: of the `length` rows before each row.
+
+    Raises:
+        DataError: the log has not what the rule needs.
+    """
+    return {"sessions": _values(log, rule.numbers(log), user, row, -length, 0)}
 
 
 def _times(log: Log, user: Ids, row: Ids, length: int) -> dict[str, torch.Tensor]:

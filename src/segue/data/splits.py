@@ -19,7 +19,7 @@ from segue.data.cold_items import without_rows_of
 from segue.data.event_features import NOTHING, Features
 from segue.data.event_types import target_rows
 from segue.data.log import Ids, Log, Mask, ranges
-from segue.data.sessions import session_starts
+from segue.data.sessions import SessionRule, session_starts
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
 from segue.errors import ConfigError, DataError
@@ -100,6 +100,14 @@ class EvalInstances:
         """
         row, valid = self._rows_before(window)
         return np.where(valid[..., None], self.log.known_event_features[np.where(valid, row, 0)], NOTHING)
+
+    def sessions(self, rule: SessionRule, window: int | None) -> Ids:
+        """(C, L) the sessions of the rows of `histories`, 0 at padding.
+
+        Raises:
+            DataError: the log has not what the rule needs.
+        """
+        return self._before(rule.numbers(self.log), window)
 
     def _before(self, column: np.ndarray[Any, np.dtype[Any]], window: int | None) -> Ids:
         row, valid = self._rows_before(window)

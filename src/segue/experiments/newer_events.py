@@ -15,7 +15,7 @@ from segue.data.log import Log
 from segue.data.newer import NewerEvents, merge_newer
 from segue.data.splits import Split
 from segue.data.time_units import time_text
-from segue.errors import ArtefactError, ConfigError, DataError
+from segue.errors import ArtefactError, ConfigError, DataError, require
 from segue.evaluation.protocol import Protocol, differences, differing_settings
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.result import Result, measured_test
@@ -54,6 +54,7 @@ def evaluate_newer(saved: Sequence[SavedModel], log: Log, *, adapt: Adapt = unch
         ConfigError: the models were trained under protocols that rank by other rules.
         DataError: no event of the log is newer, or none of its items is known.
     """
+    _check_sessions(saved)
     until = [newest_training_time(one) for one in saved]
     try:
         newer = merge_newer([one.log for one in saved], until, log)
@@ -65,6 +66,17 @@ def evaluate_newer(saved: Sequence[SavedModel], log: Log, *, adapt: Adapt = unch
     results = [_result(one, protocol, newer, split) for one, protocol in zip(saved, protocols, strict=True)]
     facts = {name: value for name, value in vars(newer).items() if name != "log"}
     return NewerEvaluation(results, split, [*newer_notes(newer, len(saved)), *extent_notes(saved)], {"newer": facts})
+
+
+def _check_sessions(saved: Sequence[SavedModel]) -> None:
+    """Raise `ConfigError` if a model reads sessions that its log names: those of two logs have no common names."""
+    for one in saved:
+        rule = one.model.session_rule
+        require(
+            rule is None or rule.gap is not None,
+            f"{one.name}: reads the sessions that its log names, and those of two logs cannot be matched; train it "
+            "with session_gap=1800 (seconds), and a pause tells them apart",
+        )
 
 
 def _not_newer(saved: Sequence[SavedModel], until: Sequence[int], log: Log, error: DataError) -> DataError:

@@ -144,12 +144,15 @@ def _write_items(log: Log, vectors: np.ndarray, folder: Path) -> None:
 
 def _write_network(model: DotProductModel, log: Log, length: int, folder: Path) -> tuple[float | None, str | None]:
     """Export the network, and compare its answers: the largest difference, or why there is no network."""
-    if model.reads_event_types:
-        return None, f"{model.name} reads the types of events, and an exported network takes items alone"
-    if model.reads_event_features:
-        return None, f"{model.name} reads the features of events, and an exported network takes items alone"
-    if model.reads_times or model.reads_request_time:
-        return None, f"{model.name} reads times, and an exported network takes items alone"
+    reads = {
+        "the types of events": model.reads_event_types,
+        "the features of events": model.reads_event_features,
+        "sessions": model.session_rule is not None,
+        "times": model.reads_times or model.reads_request_time,
+    }
+    for what, is_read in reads.items():
+        if is_read:
+            return None, f"{model.name} reads {what}, and an exported network takes items alone"
     check_onnx()
     import onnxruntime
 

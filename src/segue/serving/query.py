@@ -14,6 +14,7 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.data.event_features import NOTHING, Features, encode_features
 from segue.data.log import Ids, Log
+from segue.data.sessions import SessionRule
 from segue.errors import DataError, did_you_mean
 from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of
@@ -30,6 +31,7 @@ class Query:
         times: (P,) the times of these events, in the unit of the log; None for that of the request.
         types: (P,) the types of these events, 0 for an unknown one; None for that of all.
         features: (P, F) the features of these events, see `Log.event_features`; None for unknown ones.
+        sessions: (P,) the sessions of these events, see `Log.session`; None where the log has none.
         time: when the next item is requested, in the same unit; None for the time of the newest event of the log.
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
@@ -44,6 +46,7 @@ class Query:
     times: Ids | None = field(default=None, kw_only=True)
     types: Ids | None = field(default=None, kw_only=True)
     features: Features | None = field(default=None, kw_only=True)
+    sessions: Ids | None = field(default=None, kw_only=True)
     time: int | None = field(default=None, kw_only=True)
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
@@ -62,13 +65,13 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
     """The queries as a batch, on the device of the model, with the newest `width` events of each history.
 
     Args:
-        model: it decides whether the batch has times, and types and features of events.
+        model: it decides whether the batch has times, types, features and sessions of events.
         log: has the times that a query leaves open.
         queries: the queries.
         width: number of events; shorter histories are padded with 0 on the left.
 
     Raises:
-        DataError: the model reads times, and the log has none.
+        DataError: the model reads times, or sessions by times, and the log has none.
     """
     histories = [query.items[max(0, len(query.items) - width) :] for query in queries]
     batch = Batch(torch.tensor([query.user for query in queries]), _padded(histories, width))
@@ -91,6 +94,9 @@ def make_batch(model: Model, log: Log, queries: Sequence[Query], width: int) -> 
         batch = replace(batch, types=_padded(types, width))
     if model.reads_event_features:
         batch = replace(batch, features=_features(queries, width, len(log.event_feature_columns)))
+    if (rule := model.session_rule) is not None:
+        sessions = [_sessions(query, rule, log)[max(0, len(query.items) - width) :] for query in queries]
+        batch = replace(batch, sessions=_padded(sessions, width))
     return batch.to(device_of(model))
 
 
@@ -102,6 +108,15 @@ def _features(queries: Sequence[Query], width: int, columns: int) -> Float[Tenso
             newest = query.features[max(0, len(query.features) - width) :]
             place[width - len(newest) :] = newest
     return torch.from_numpy(table)
+
+
+def _sessions(query: Query, rule: SessionRule, log: Log) -> Ids:
+    """(P,) the sessions of the events of a query by a rule; 0 where they are unknown."""
+    if rule.gap is None and query.sessions is not None:
+        return query.sessions
+    if query.times is None:
+        return np.zeros(len(query.items), np.int64)
+    return rule.of_times(query.times, log.ticks_per_second)
 
 
 def _padded(rows: Sequence[Ids], width: int) -> Int[Tensor, "B P"]:
@@ -185,6 +200,7 @@ def user_query(log: Log, user: int) -> Query:
         times=None if log.time is None else log.time[rows],
         types=None if log.event_type is None else log.event_type[rows].astype(np.int64),
         features=None if log.event_features is None else log.event_features[rows],
+        sessions=None if log.session is None else log.session[rows].astype(np.int64),
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.data.event_features import EventFeature, own_categories
 from segue.data.log import Log, Vocab
+from segue.data.sessions import SessionRule
 from segue.models.base.model import Model, Sizes
 
 
@@ -84,6 +85,10 @@ class VocabularyAdapter(Model):
     @property
     def reads_event_features(self) -> bool:
         return self.model.reads_event_features
+
+    @property
+    def session_rule(self) -> SessionRule | None:
+        return self.model.session_rule
 
     @property
     def reads_request_time(self) -> bool:

@@ -114,7 +114,8 @@ def save_load_roundtrip(subject: Subject) -> None:
 
 def finite_on_shortest_history(subject: Subject) -> None:
     """Law 10: the shortest legal history gives a finite loss and finite scores, and so does an unknown user."""
-    short = synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], num_items=5, times=[[1, 4], [2, 5], [3, 6]])
+    times = [[10**9 + first, 10**9 + first + 3] for first in range(3)]
+    short = synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], num_items=5, times=times)
     log = with_metadata(short)
     model = subject.build(log)
     if isinstance(model, GradientModel):
@@ -196,7 +197,7 @@ def recommends_as_evaluated(subject: Subject) -> None:
 
 
 def _with_times(model: Model, batch: Batch) -> Batch:
-    """A batch with the times, the types and the features that a model reads."""
+    """A batch with the times, the types, the features and the sessions that a model reads."""
     ones = torch.ones_like(batch.history)
     columns = len(model.sizes.event_features)
     return replace(
@@ -204,5 +205,6 @@ def _with_times(model: Model, batch: Batch) -> Batch:
         times=ones if model.reads_times else None,
         types=ones if model.reads_event_types else None,
         features=torch.ones(*ones.shape, columns) if model.reads_event_features else None,
+        sessions=ones if model.session_rule else None,
         time=torch.ones_like(batch.user) if model.reads_request_time else None,
     )

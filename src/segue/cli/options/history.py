@@ -56,6 +56,8 @@ def say_unknown(model: Model) -> None:
         say(unknown.format("types"))
     if model.reads_event_features:
         say(unknown.format("features"))
+    if model.session_rule is not None:
+        say(unknown.format("sessions"))
 
 
 def read_history(log: Log, history: str | None, items: tuple[str, ...] = ()) -> list[Any] | None:

@@ -29,6 +29,7 @@ class CausalModel(RankingModel):
             times=self.reads_times,
             types=self.reads_event_types,
             features=self.reads_event_features,
+            sessions=self.session_rule,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

@@ -22,6 +22,7 @@ from segue.batches.batch import AnyBatch, Batch
 from segue.config import Config, Field
 from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
+from segue.data.sessions import SessionRule
 from segue.errors import ConfigError, did_you_mean, require
 from segue.json_files import Count, read_strictly
 from segue.models.base.search_space import Space
@@ -56,8 +57,8 @@ class Sizes:
         """The sizes of a log, with the features that `config` names.
 
         Raises:
-            DataError: the log has no column of that name, or one that cannot be a feature; or no types or features of
-                events.
+            DataError: the log has no column of that name, or one that cannot be a feature; or no types, features or
+                sessions of events.
         """
         features = config.feature_sizes(log) if isinstance(config, GradientModelConfig) else {}
         num_event_types = log.num_event_types if getattr(config, "event_types", False) else 0
@@ -65,6 +66,9 @@ class Sizes:
         if getattr(config, "event_features", False):
             _ = log.known_event_features  # or the error
             event_features = tuple(len(one.categories) for one in log.event_feature_columns)
+        rule: SessionRule | None = getattr(config, "session_rule", None)
+        if rule is not None:
+            _ = rule.numbers(log)  # or the error
         counts = {**features, "num_event_types": num_event_types}
         return cls(log.num_users, log.num_items, event_features=event_features, **counts)
 
@@ -138,6 +142,19 @@ class Model(nn.Module, ABC):
     def reads_event_features(self) -> bool:
         """Whether `score` reads the features of the events of a history."""
         return any(part.reads_event_features for part in self.parts)
+
+    @property
+    def session_rule(self) -> SessionRule | None:
+        """How the sessions are told apart that `score` reads of a history; None if it reads none.
+
+        Raises:
+            ConfigError: the parts of the model tell them apart in different ways.
+        """
+        rules = {part.session_rule for part in self.parts} - {None}
+        require(
+            len(rules) < 2, f"{self.name}: its models read sessions with another session_gap each; give both the same"
+        )
+        return next(iter(rules), None)
 
     @property
     def reads_request_time(self) -> bool:

@@ -260,8 +260,7 @@ class RankingModel(EncodedItems):
         assert self.window is not None
         cut = batch.last_events(self.window)
         # without the targets of a training batch
-        of_events = {"times": cut.times, "types": cut.types, "features": cut.features}
-        cut = Batch(cut.user, cut.history, **of_events, time=cut.time)
+        cut = Batch(cut.user, cut.history, time=cut.time, **cut.of_events)
         if len(cut) <= self.micro_batch_size:
             return self._scaled(self.queries(cut)[:, -1])
         order = (cut.history > 0).sum(1).argsort()  # rows of similar length are computed together

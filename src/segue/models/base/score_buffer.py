@@ -46,8 +46,11 @@ def instance_batch(model: Model, instances: EvalInstances) -> Batch:
     times = torch.from_numpy(instances.times(model.window)) if model.reads_times else None
     types = torch.from_numpy(instances.event_types(model.window)) if model.reads_event_types else None
     features = torch.from_numpy(instances.event_features(model.window)) if model.reads_event_features else None
+    rule = model.session_rule
+    sessions = torch.from_numpy(instances.sessions(rule, model.window)) if rule else None
     time = torch.from_numpy(instances.request_times()) if model.reads_request_time else None
-    return Batch(user, history, times=times, types=types, features=features, time=time).to(device_of(model))
+    batch = Batch(user, history, times=times, types=types, features=features, sessions=sessions, time=time)
+    return batch.to(device_of(model))
 
 
 def device_of(model: Model) -> torch.device:

@@ -37,6 +37,7 @@ class Blend(Model):
         require(one == two, f"{first.name} and {second.name} cannot be blended: they are built for {one} and {two}")
         super().__init__(BlendConfig(weight=weight), first.sizes)
         self.first, self.second = first, second
+        _ = self.session_rule  # or the error
         self.window = self.scored_window
         self.exclude_seen = first.exclude_seen
 

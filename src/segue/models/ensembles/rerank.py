@@ -48,6 +48,7 @@ class Rerank(Model):
         )
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
+        _ = self.session_rule  # or the error
         self.exclude_seen = first.exclude_seen
 
     @property

@@ -136,6 +136,7 @@ class BERT4Rec(EventVectors):
             num_negatives=config.negatives_per_target,
             types=self.reads_event_types,
             features=self.reads_event_features,
+            sessions=self.session_rule,
         )
         return self.with_shared_negatives(sequences.batches(log, config.batch_size, rng), log, rng)
 

@@ -316,12 +316,18 @@ class LoadedModel:
 
 
 def _time_unit(saved: SavedModel) -> str | None:
-    """The unit of the times that the model reads; None if it reads none.
+    """The unit of the times that the model reads, or that tell its sessions apart; None if it reads none.
 
     Raises:
         ConfigError: the times of its log are no dates, so that the time of a request means nothing to it.
     """
-    if not (saved.model.reads_times or saved.model.reads_request_time):
+    rule = saved.model.session_rule
+    require(
+        rule is None or rule.gap is not None,
+        f"{saved.model.name} reads the sessions that its log names, and a service does not know those of events to "
+        "come; train it with session_gap=1800 (seconds), and a pause tells them apart",
+    )
+    if not (saved.model.reads_times or saved.model.reads_request_time or rule):
         return None
     require(
         saved.log.time_unit is not None,
