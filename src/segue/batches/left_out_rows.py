@@ -66,9 +66,10 @@ class LeftOutRows:
         order = np.concatenate([np.zeros(0, np.int64), *passes])[:count]
         for begin in range(0, len(order), batch_size):
             chosen = order[begin : begin + batch_size]
-            yield self._batch(*(part[chosen] for part in self.examples))
+            yield self.batch(*(part[chosen] for part in self.examples))
 
-    def _batch(self, row: Ids, user: Ids) -> LeftOutBatch:
+    def batch(self, row: Ids, user: Ids) -> LeftOutBatch:
+        """The batch of some rows of the columns of the log, of these users."""
         first, stop = self.log.start[user], self.log.stop[user]
         before = row[:, None] + np.arange(-self.window, 0)  # (B, L)
         rows = first[:, None] + np.arange((stop - first).max())  # (B, T)

@@ -86,6 +86,7 @@ LOCATIONS: dict[str, str | type[Model]] = {
     "hstu": "segue.models.sequential.hstu:HSTU",
     "nextitnet": "segue.models.sequential.nextitnet:NextItNet",
     "caser": "segue.models.sequential.caser:Caser",
+    "hybrid": "segue.models.hybrid.model:Hybrid",
     "global-mean": "segue.models.ratings.biases:GlobalMean",
     "user-mean": "segue.models.ratings.biases:UserMean",
     "item-mean": "segue.models.ratings.biases:ItemMean",

@@ -67,7 +67,10 @@ def determinism(subject: Subject) -> None:
 
 
 def all_weights_get_gradients(subject: Subject) -> None:
-    """Law 8: every weight is a Parameter and gets a gradient that is not zero, nor as small as what rounding leaves."""
+    """Law 8: every weight is a Parameter and gets a gradient that is not zero, nor as small as what rounding leaves.
+
+    Weights that need no gradient are learnt in another way, see `GradientModel.end_epoch`.
+    """
     model = subject.build()
     for module in model.modules():
         attributes = {name: value for name, value in vars(module).items() if name not in vars(nn.Module())}
@@ -78,7 +81,8 @@ def all_weights_get_gradients(subject: Subject) -> None:
         # over all batches, since a recurrent state is empty at the first one
         for batch in model.batches(subject.log, np.random.default_rng(0)):
             model(batch).backward()
-        largest = {key: _largest_gradient(key, weight) for key, weight in model.named_parameters()}
+        trained = {key: weight for key, weight in model.named_parameters() if weight.requires_grad}
+        largest = {key: _largest_gradient(key, weight) for key, weight in trained.items()}
         for key, value in largest.items():
             assert value > ROUNDING * max(largest.values()), f"law 8: the gradient of {key} is zero"
 
@@ -98,8 +102,9 @@ def _contains_tensor(value: Any) -> bool:
 def processes_agree(subject: Subject) -> None:
     """Law 11: the gradients of two processes' shares of a batch add up to the gradient of the batch."""
     # dropout and noise are drawn by the process that works on a row
-    random = [key for key in subject.model_class.Config.model_fields if "dropout" in key or "noise" in key]
-    deterministic: dict[str, Any] = dict.fromkeys(random, 0.0)
+    untrained = subject.build()
+    names = {name for part in (untrained, *untrained.parts) for name in type(part.config).model_fields}
+    deterministic: dict[str, Any] = {name: 0.0 for name in sorted(names) if "dropout" in name or "noise" in name}
     model = subject.build(**deterministic)
     if not isinstance(model, GradientModel):
         return

@@ -232,8 +232,9 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
         own_epoch, log = model.own_epoch(), model.config.draw_targets(log, rng)
         with training_size(len(log) * model.config.epochs):
             losses = own_epoch(log, rng) if own_epoch else _train_batches(model, optimizer, log, rng)
-    if len(losses) == 0:
-        raise nothing_to_train_on(model, log)
+        if len(losses) == 0:
+            raise nothing_to_train_on(model, log)
+        model.end_epoch(log)
     return losses
 
 

@@ -60,7 +60,7 @@ class Sizes:
             DataError: the log has no column of that name, or one that cannot be a feature; or no types, features or
                 sessions of events.
         """
-        features = config.feature_sizes(log) if isinstance(config, GradientModelConfig) else {}
+        features = config.feature_sizes(log) if isinstance(config, EpochsConfig) else {}
         num_event_types = log.num_event_types if getattr(config, "event_types", False) else 0
         event_features: tuple[int, ...] = ()
         if getattr(config, "event_features", False):
@@ -243,7 +243,23 @@ class DirectModel(Model):
         return None
 
 
-class GradientModelConfig(Config):
+class EpochsConfig(Config):
+    """The setting of every model that is trained in epochs, and what a training reads of its settings."""
+
+    epochs: int = Field(
+        50, ge=1, description="The largest number of passes over the training log; early stopping may end sooner."
+    )
+
+    def feature_sizes(self, log: Log) -> dict[str, int]:
+        """The numbers of item features that a model of these settings is built for, by their names in `Sizes`."""
+        return {}
+
+    def draw_targets(self, log: Log, rng: np.random.Generator) -> Log:
+        """The training log of an epoch: `log`, in which other events may be targets."""
+        return log
+
+
+class GradientModelConfig(EpochsConfig):
     """Settings that every model trained by gradient has."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -255,9 +271,6 @@ class GradientModelConfig(Config):
     removed: ClassVar[dict[str, str]] = {
         "reproducibility": "the same seed always gives the same weights on one machine, so there is no such switch"
     }
-    epochs: int = Field(
-        50, ge=1, description="The largest number of passes over the training log; early stopping may end sooner."
-    )
     batch_size: int = Field(4096, ge=1, description="Number of training examples in one optimisation step.")
     lr: float = Field(1e-3, gt=0, description="Learning rate of the optimiser.")
     weight_decay: float = Field(
@@ -297,14 +310,6 @@ class GradientModelConfig(Config):
         if self.lr_decay_steps == 0:
             return constant_lr(self.lr)
         return polynomial_lr(self.lr, self.final_lr, self.lr_decay_steps, self.lr_decay_power)
-
-    def feature_sizes(self, log: Log) -> dict[str, int]:
-        """The numbers of item features that a model of these settings is built for, by their names in `Sizes`."""
-        return {}
-
-    def draw_targets(self, log: Log, rng: np.random.Generator) -> Log:
-        """The training log of an epoch: `log`, in which other events may be targets."""
-        return log
 
 
 class FeaturedConfig(GradientModelConfig):
@@ -381,6 +386,9 @@ class GradientModel(Model):
         None, by default, if `batches`, `forward` and `optimizer` are to make the epoch.
         """
         return None
+
+    def end_epoch(self, log: Log) -> None:
+        """What is fitted to the training log otherwise, after the steps of each epoch; nothing by default."""
 
     @abstractmethod
     def forward(self, batch: Any) -> Float[Tensor, ""]:

@@ -141,7 +141,7 @@ class LearntCounts(DirectModel):
 
     def loss(self, batch: LeftOutBatch) -> Float[Tensor, ""]:
         """The mean cross-entropy of the targets, without what the users' own rows add to the counts."""
-        scores = self._scores(batch.history, batch)[:, 1:]
+        scores = self.left_out_scores(batch)[:, 1:]
         losses = nn.functional.cross_entropy(scores, batch.target - 1, reduction="none")
         return (batch.weight * losses).mean()
 
@@ -155,6 +155,10 @@ class LearntCounts(DirectModel):
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
         sums = self._sums(items.unsqueeze(1), self.count[items].unsqueeze(1), self.target_count)
         return torch.where(sums > 0, sums, -torch.inf)
+
+    def left_out_scores(self, batch: LeftOutBatch) -> Float[Tensor, "B I"]:
+        """The scores of all items, without what the users' own rows add to the counts."""
+        return self._scores(batch.history, batch)
 
     def _scores(self, history: Int[Tensor, "B L"], left_out: LeftOutBatch | None = None) -> Float[Tensor, "B I"]:
         """The scores of all items; with `left_out`, without what all rows of these users add to the counts."""

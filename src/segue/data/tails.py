@@ -1,0 +1,40 @@
+"""`hold_out_tails`: the newest rows of some users, held out of a training log for a small part to be learnt on.
+
+    user 1   a b c d e f           trained on   a b c d        held out   e f
+    user 2   a b c                              a b c
+    user 3   a b c d                            a b c                     d
+
+What is learnt on held-out rows, such as how much each part of a model is to be trusted, does not trust a part for what
+it has learnt by heart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segue.data.log import Log, ranges
+from segue.data.splits import EvalInstances
+
+MAX_TAIL = 5  # rows of a user
+
+
+def hold_out_tails(log: Log, count: int, rng: np.random.Generator) -> tuple[Log, EvalInstances]:
+    """A log without the newest rows of some users, and these rows.
+
+    Users are drawn at random until they have `count` rows together: from 1 to `MAX_TAIL` of each, as many for one as
+    for another, but never the first.
+
+    Returns:
+        The log without these rows, and an instance for each of them that may be a target.
+    """
+    user = rng.permutation(np.flatnonzero(log.lengths > 1))
+    length = rng.integers(1, np.minimum(MAX_TAIL, log.lengths[user] - 1) + 1)
+    is_drawn = np.cumsum(length) <= count
+    user, length = user[is_drawn], length[is_drawn]
+    stop = log.stop.copy()
+    stop[user] -= length
+    row, owner = ranges(stop[user], log.stop[user]), np.repeat(user, length)
+    if log.is_target is not None:
+        row, owner = row[log.is_target[row]], owner[log.is_target[row]]
+    order = np.argsort(row)
+    return log.until(stop), EvalInstances(log, owner[order], row[order], row[order] + 1, {})
