@@ -214,6 +214,8 @@ def _type_text(annotation: Any) -> str:
         return f"{_type_text(inner)}, or none"
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
+    if origin is dict:
+        return "names with values"
     if origin is tuple:
         parts = {int: "whole numbers", str: "names"}.get(args[0], "numbers")
         return f"{parts}, separated by commas" if args[1:] == (...,) else f"{len(args)} {parts}"

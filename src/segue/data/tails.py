@@ -1,8 +1,8 @@
 """`hold_out_tails`: the newest rows of some users, held out of a training log for a small part to be learnt on.
 
-    user 1   a b c d e f           trained on   a b c d        held out   e f
+    user 1   a b c d e f g h       trained on   a b c          held out   d e f g h
     user 2   a b c                              a b c
-    user 3   a b c d                            a b c                     d
+    user 3   a b c d                            a                         b c d
 
 What is learnt on held-out rows, such as how much each part of a model is to be trusted, does not trust a part for what
 it has learnt by heart.
@@ -21,14 +21,14 @@ MAX_TAIL = 5  # rows of a user
 def hold_out_tails(log: Log, count: int, rng: np.random.Generator) -> tuple[Log, EvalInstances]:
     """A log without the newest rows of some users, and these rows.
 
-    Users are drawn at random until they have `count` rows together: from 1 to `MAX_TAIL` of each, as many for one as
-    for another, but never the first.
+    Users are drawn at random until they have `count` rows together: the newest `MAX_TAIL` of each, but never the first.
+    So short histories, such as sessions, are asked at every step, and long ones near their end.
 
     Returns:
         The log without these rows, and an instance for each of them that may be a target.
     """
     user = rng.permutation(np.flatnonzero(log.lengths > 1))
-    length = rng.integers(1, np.minimum(MAX_TAIL, log.lengths[user] - 1) + 1)
+    length = np.minimum(MAX_TAIL, log.lengths[user] - 1)
     is_drawn = np.cumsum(length) <= count
     user, length = user[is_drawn], length[is_drawn]
     stop = log.stop.copy()

@@ -9,6 +9,7 @@ import numpy as np
 
 from segue.config import Field
 from segue.data.log import Log
+from segue.data.sessions import SessionRule
 from segue.errors import ConfigError, did_you_mean, require
 from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, DotProductModel, EpochsConfig, GradientModel, GradientModelConfig
@@ -95,6 +96,21 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
     def lr(self) -> float:
         """The learning rate of the network."""
         return self.network_config.lr
+
+    @property
+    def event_types(self) -> bool:
+        """Whether the network reads the types of events."""
+        return getattr(self.network_config, "event_types", False)
+
+    @property
+    def event_features(self) -> bool:
+        """Whether the network reads the features of events."""
+        return getattr(self.network_config, "event_features", False)
+
+    @property
+    def session_rule(self) -> SessionRule | None:
+        """How the network tells sessions apart; None if it reads none."""
+        return getattr(self.network_config, "session_rule", None)
 
     def feature_sizes(self, log: Log) -> dict[str, int]:
         return self.network_config.feature_sizes(log)
