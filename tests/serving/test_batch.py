@@ -50,7 +50,7 @@ def test_lists_are_those_of_one_by_one(
     assert found.columns == ["user", "rank", "item", "title", "score", "fallback"]
     for row, wanted in zip(found.iter_rows(), expected, strict=True):
         assert row[:4] == wanted[:4]
-        assert row[4] == pytest.approx(wanted[4], abs=1e-5)
+        assert row[4] == pytest.approx(wanted[4], abs=1e-5, rel=3e-6)
         assert (row[5] is not None) == wanted[5]
     assert sum(block.num_unknown for block in blocks) == 1
     assert sum(block.num_fallback for block in blocks) == len({row[0] for row in expected if row[5]})
@@ -63,7 +63,7 @@ def test_lists_depend_on_what_the_log_knows_of_events(settings: dict[str, Any]) 
     users = log.users.tokens.to_list()
     (block,) = recommend_blocks(model, log, k=3)
     expected = [one.score for user in users for one in recommend(model, log, user=user, k=3)]
-    assert block.rows["score"].to_list() == pytest.approx(expected, abs=1e-5)
+    assert block.rows["score"].to_list() == pytest.approx(expected, abs=1e-5, rel=3e-6)
     histories = [log.items.names(log.history(user)) for user in range(1, log.num_users + 1)]
     unknown = [one.score for history in histories for one in recommend(model, log, history=history, k=3)]
     assert unknown != pytest.approx(expected, abs=1e-5)
