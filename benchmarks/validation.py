@@ -10,6 +10,7 @@ leave-one-out. Defaults of models are chosen by them. The JSON has the form of `
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,8 +52,12 @@ def main() -> None:
         settings=dict(setting.split("=", 1) for setting in arguments.set),
     )
     log = catalog.load_log(arguments.log)
-    seeds = range(arguments.seeds)
-    trained = [validated(replace(experiment, seed=seed), log) for seed in seeds]
+    trained = [validated(replace(experiment, seed=seed), log) for seed in range(arguments.seeds)]
+    report(trained, experiment, arguments)
+
+
+def report(trained: Sequence[tuple[Result, Training]], experiment: Experiment, arguments: argparse.Namespace) -> None:
+    """Print the figures of some seeds, and write them to the file of --json."""
     content = summary([mean_result([result for result, _ in trained])], METRICS)
     for metric, figure in content["models"][0]["metrics"].items():
         print(f"{metric:10s} {figure['mean']:.4f}")
@@ -61,8 +66,8 @@ def main() -> None:
         about = {"protocol": experiment.as_dict()["protocol"], "settings": given, "seed": experiment.seed}
         about["all settings"] = experiment.all_settings
         epochs = [{"epochs": len(training.epochs), "best": training.best} for _, training in trained]
-        repeated = [{"seed": seed, "training": one} for seed, one in zip(seeds, epochs, strict=True)]
-        if len(seeds) > 1:
+        repeated = [{"seed": seed, "training": one} for seed, one in enumerate(epochs)]
+        if len(repeated) > 1:
             content["seeds"] = repeated
         write_json(arguments.json, {**content, "part": "validation", "experiment": about, "training": epochs[0]})
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from segue.batches.negative_sampling import PopularityNegatives, UniformNegatives
+from segue.batches.negative_sampling import PopularityNegatives, ShownNegatives, UniformNegatives
 from segue.data import synthetic
 from segue.data.splits import leave_last_out
 
@@ -128,3 +130,19 @@ def test_draws_of_a_stream_are_like_any_other() -> None:
     drawn = np.concatenate([next(stream) for _ in range(2000)])
     expected = np.exp(PopularityNegatives(log.counts(), 1.0).log_expected_count(len(drawn))[1:])
     assert chisquare(np.bincount(drawn, minlength=ITEMS + 1)[1:], expected).pvalue > 0.001
+
+
+def test_every_shown_item_without_an_event_of_the_user_is_as_likely() -> None:
+    """Where only the user's own were shown, or none, it is so of all items. The chi-square is that of a fixed seed."""
+    shown = np.array([[2, 5, 6, 0], [0, 0, 0, 0], [4, 5, 6, 0], [3, 1, 7, 2]], np.int32)
+    log = synthetic.from_sequences([[2, 4], [5, 3]], num_items=ITEMS)
+    log = replace(log, impressions=shown)
+    user, row = np.array([1, 1, 2, 2]), np.arange(4)[:, None, None]
+    drawn = ShownNegatives(log).draw(user, row, 8000, np.random.default_rng(3))
+    assert drawn.shape == (4, 1, 1, 8000)
+    for line, expected in zip(drawn, ([5, 6], [1, 3, 5, 6, 7], [4, 6], [1, 7, 2]), strict=True):
+        items, counts = np.unique(line, return_counts=True)
+        assert items.tolist() == sorted(expected)
+        assert chisquare(counts).pvalue > 1e-3
+    past = log.until(np.maximum(log.stop - 1, log.start))  # the second item of a user is new to the past
+    assert set(ShownNegatives(past).draw(user[:1], row[:1], 500, np.random.default_rng(0)).ravel()) == {5, 6}

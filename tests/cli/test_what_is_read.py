@@ -77,6 +77,22 @@ def test_a_column_of_sessions_that_no_model_reads_is_named(segue, visits):
     assert "not read" not in said(segue, f"run pop {read} --protocol last-session --no-baselines")
 
 
+def test_a_column_of_impressions_that_no_model_reads_is_named(segue, here, visits):
+    rows = (f"u{u},{t},{1_600_000_000 + t},{t}|{(t + 1) % 6}\n" for u in range(9) for t in range(6))
+    (here / "shown.csv").write_text("".join(["user,item,time,shown\n", *rows]))
+    read = "shown.csv --impressions-col shown"
+    able = "; --set negative_sampling=impressions of segue run and segue fit lets sasrec read them"
+    assert "--impressions-col shown: not read by pop " in f"{said(segue, f'run pop {read} --no-baselines')} "
+    assert f"--impressions-col shown: not read by sasrec{able}" in said(segue, f"run sasrec {read} {SMALL}")
+    assert "not read" not in said(segue, f"run sasrec {read} {SMALL} loss=bpr negative_sampling=impressions")
+    code, _, err = segue(f"run sasrec {read} {SMALL} negative_sampling=impressions")
+    assert code == 2
+    assert "loss=ce compares a target with all items; choose bpr" in " ".join(err.split())
+    code, _, err = segue(f"run sasrec visits.csv {SMALL} loss=bpr negative_sampling=impressions")
+    assert code == 2
+    assert "has no impressions; read it with their column" in " ".join(err.split())
+
+
 def test_fit_gives_the_time_of_the_request(segue, visits):
     done(segue("fit hgn shop.csv --set epochs=1 embedding_dim=4 time=request"))
     done(segue("recommend models/hgn-final --user u3 --at 1600001000"))

@@ -30,6 +30,7 @@ class MaskedSequences:
             events that may be targets are counted and masked.
         newest_prob: the probability that the newest item of a subsequence alone is masked.
         num_negatives: G, negatives drawn for each position; 0 for none.
+        shown: whether they are drawn from the items that were shown with the target; see `ShownNegatives`.
         types: whether batches hold the types of events.
         features: whether batches hold the features of events.
         sessions: how the sessions that batches hold are told apart; None for none.
@@ -39,6 +40,7 @@ class MaskedSequences:
     mask_prob: float
     newest_prob: float = 0.0
     num_negatives: int = 0
+    shown: bool = False
     types: bool = False
     features: bool = False
     sessions: SessionRule | None = None
@@ -48,6 +50,7 @@ class MaskedSequences:
         sequences = CausalSequences(
             window=self.window,
             num_negatives=self.num_negatives,
+            shown=self.shown,
             types=self.types,
             features=self.features,
             sessions=self.sessions,

@@ -1,4 +1,5 @@
-"""Negative sampling: uniform over the items that a user has no event with, or by popularity for all users alike.
+"""Negative sampling: uniform over the items that a user has no event with, of all or of those shown with a target; or
+by popularity for all users alike.
 
 Uniform sampling needs no rejection. A user with the items 2, 3 and 7 of 1..9 has the negatives 1 4 5 6 8 9. The r-th of
 them (from 0) is r + 1 plus the number of the user's items below it. The j-th of the user's items, a, is below the r-th
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from segue.data.impressions import known_impressions, packed
 from segue.data.log import Floats, Ids, Log, distinct
 
 _BUFFER = 1 << 18  # items that `PopularityNegatives.stream` draws at a time
@@ -43,6 +45,40 @@ class UniformNegatives:
         drawn += 1
         drawn[num_negatives.reshape(-1) <= 0] = 0
         return drawn
+
+
+class ShownNegatives:
+    """Draws uniformly from the items that were shown with a target and that its user has no event with in `log`.
+
+    Where there is none, it draws as `UniformNegatives` does. That items were shown and not chosen says more than that
+    they were never met.
+    """
+
+    def __init__(self, log: Log) -> None:
+        """Prepare.
+
+        Raises:
+            DataError: the log has no impressions.
+        """
+        self._uniform = UniformNegatives(log)
+        shown, num_ids = known_impressions(log), np.int64(log.num_items + 1)
+        user, _ = log.events()
+        keys = user[:, None] * num_ids + log.column(shown)  # (len(log), M)
+        own = distinct(user * num_ids + log.column(log.item))
+        place = np.searchsorted(own, keys)
+        is_own = own[np.minimum(place, len(own) - 1)] == keys if len(own) else np.zeros(keys.shape, np.bool_)
+        self._shown = np.zeros_like(shown)
+        self._shown[log.rows()] = np.where(is_own, 0, log.column(shown))
+        self._shown = packed(self._shown)
+        self._count = (self._shown > 0).sum(axis=1)
+
+    def draw(self, user: Ids, row: Ids, number: int, rng: np.random.Generator) -> Ids:
+        """(*row.shape, number) negatives of the targets in some rows (len(user), ...) of the columns of the log."""
+        others = self._uniform.draw(user, (*row.shape[1:], number), rng)
+        row = row.clip(0, len(self._count) - 1)[..., None]
+        count = self._count[row]
+        place = (rng.random(others.shape) * count).astype(np.int64)
+        return np.where(count > 0, self._shown[row, place], others)
 
 
 class PopularityNegatives:

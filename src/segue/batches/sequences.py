@@ -11,7 +11,7 @@ depends on (user, item) alone is computed once for both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from segue.batches.batch import SequenceBatch
-from segue.batches.negative_sampling import UniformNegatives
+from segue.batches.negative_sampling import ShownNegatives, UniformNegatives
 from segue.data.event_features import NOTHING
 from segue.data.log import Codes, Floats, Ids, Log, Mask
 from segue.data.sessions import SessionRule
@@ -34,6 +34,7 @@ class SlidingWindows:
         num_targets: T, number of following items that are its targets.
         windows_per_row: C, number of neighbouring windows in a batch row.
         num_negatives: G, negatives drawn for each target; 0 for none.
+        shown: whether they are drawn from the items that were shown with the target; see `ShownNegatives`.
         positions: where the queries are. "full": wherever L items precede and T follow (a user with fewer than L + T
             rows has one query, with a padded history and the targets that there are). "every": after every item that T
             items follow, and after the first item of a shorter user.
@@ -45,6 +46,7 @@ class SlidingWindows:
     num_targets: int = 1
     windows_per_row: int = 1
     num_negatives: int = 0
+    shown: bool = False
     positions: Literal["full", "every"] = "full"
     times: bool = False
     types: bool = False
@@ -60,7 +62,11 @@ class SlidingWindows:
         user, row, mask = self._rows(log, rng)
         shape = (self.windows_per_row, self.num_targets, self.num_negatives)
         # drawn for the whole epoch while users are in order, which keeps the binary searches in the cache
-        negatives = UniformNegatives(log).draw(user, shape, rng) if self.num_negatives else _none(len(user), shape)
+        if self.num_negatives and self.shown:
+            target_row = row[:, None, None] + np.arange(shape[0])[:, None] + np.arange(shape[1])  # (n, C, T)
+            negatives = ShownNegatives(log).draw(user, target_row, self.num_negatives, rng)
+        else:
+            negatives = UniformNegatives(log).draw(user, shape, rng) if self.num_negatives else _none(len(user), shape)
         order = rng.permutation(len(user))
         rows = max(1, -(-len(user) * batch_size // max(1, int(mask.sum()))))
         for begin in range(0, len(order), rows):
@@ -110,6 +116,7 @@ class CausalSequences:
         new_targets: with "all", only the last `new_targets` positions of a subsequence are trained on, so that most
             targets have a long history; None for all positions.
         num_negatives: G, negatives drawn for each target; 0 for none.
+        shown: whether they are drawn from the items that were shown with the target; see `ShownNegatives`.
         times: whether batches hold the times of events, and when the next item is wanted.
         types: whether batches hold the types of events.
         features: whether batches hold the features of events.
@@ -121,6 +128,7 @@ class CausalSequences:
     coverage: Literal["last", "all"] = "all"
     new_targets: int | None = None
     num_negatives: int = 0
+    shown: bool = False
     times: bool = False
     types: bool = False
     features: bool = False
@@ -133,7 +141,7 @@ class CausalSequences:
         Within a batch the shortest come first, so that slices of a batch hold little padding.
         """
         user, newest, oldest = self._subsequences(log, rng)
-        sampler = UniformNegatives(log) if self.num_negatives else None
+        draw = self._sampler(log, rng)
         length = np.minimum(newest - log.start[user], self.window)
         order = rng.permutation(len(user))
         for begin in range(0, len(order), batch_size):
@@ -141,8 +149,7 @@ class CausalSequences:
             index = index[np.argsort(length[index], kind="stable")]
             target_row = newest[index][:, None] + np.arange(1 - self.window, 1)  # (B, L)
             next_row = newest[index] + 1 - self.shift  # after the newest item
-            shape = (self.window, 1, self.num_negatives)
-            negatives = sampler.draw(user[index], shape, rng) if sampler else _none(len(index), shape)
+            negatives = draw(user[index], target_row)
             yield SequenceBatch(
                 _ids(user[index]),
                 _items(log, user[index], next_row, -self.window, 0),
@@ -154,6 +161,17 @@ class CausalSequences:
                 **(_features(log, user[index], next_row, self.window) if self.features else {}),
                 **(_sessions(log, self.sessions, user[index], next_row, self.window) if self.sessions else {}),
             )
+
+    def _sampler(self, log: Log, rng: np.random.Generator) -> Callable[[Ids, Ids], Ids]:
+        """What draws (B, L, 1, G) negatives for users and the rows (B, L) of their targets."""
+        shape = (self.window, 1, self.num_negatives)
+        if not self.num_negatives:
+            return lambda user, _: _none(len(user), shape)
+        if self.shown:
+            of_shown = ShownNegatives(log)
+            return lambda user, row: of_shown.draw(user, row[..., None], self.num_negatives, rng)
+        uniform = UniformNegatives(log)
+        return lambda user, _: uniform.draw(user, shape, rng)
 
     def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
         """(user, row of the newest target, row of the oldest target) of every subsequence."""

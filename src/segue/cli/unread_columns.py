@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from segue.experiments.experiment import Experiment
 
 MANY = 5  # models that are not named one by one
-READERS = {  # a value of each setting that lets a model read a column, and what then says that it does
+READERS = {  # what lets a model read a column; and what a class of a model from outside says by itself
     "event_types": ("true", "reads_event_types"),
     "event_features": ("true", "reads_event_features"),
     "sessions": ("starts", "session_rule"),
+    "negative_sampling": ("impressions", None),
 }
+OFF = (None, False, "per_target", "shared")  # values of these settings with which no column is read
 
 
 def say_unread(reading: ReadingOptions, experiments: Sequence[Experiment], searched: Collection[str] = ()) -> None:
@@ -27,38 +29,38 @@ def say_unread(reading: ReadingOptions, experiments: Sequence[Experiment], searc
         experiments: those of the command, with their protocol.
         searched: the settings that are tried besides.
     """
-    if reading.event_features:
-        _say_unread(f"--event-features {' '.join(reading.event_features)}", experiments, "event_features", searched)
+
+    def is_set(name: str) -> bool:
+        return name in searched or any(one.all_settings.get(name) not in OFF for one in experiments)
+
     targets = any(getattr(one.protocol, "targets", ()) for one in experiments)
-    if reading.event_col and not (reading.events or targets or _set(experiments, "event_weights", searched)):
-        _say_unread(f"--event-col {reading.event_col}", experiments, "event_types", searched)
-    if reading.session_col and not any(one.protocol.by == "last-session" for one in experiments):
-        option = f"--session-col {reading.session_col}"
-        if _set(experiments, "session_gap", searched):
-            say(f"{option}: not read, as session_gap tells the sessions apart")
-        else:
-            _say_unread(option, experiments, "sessions", searched)
+    held_out = any(one.protocol.by == "last-session" for one in experiments)
+    columns = {
+        "event_features": ("--event-features", " ".join(reading.event_features or ()), False),
+        "event_types": ("--event-col", reading.event_col, reading.events or targets or is_set("event_weights")),
+        "sessions": ("--session-col", reading.session_col, held_out),
+        "negative_sampling": ("--impressions-col", reading.impressions_col, False),
+    }
+    for setting, (option, column, is_used) in columns.items():
+        if not column or is_used:
+            continue
+        if setting == "sessions" and is_set("session_gap"):
+            say(f"{option} {column}: not read, as session_gap tells the sessions apart")
+        elif not is_set(setting):
+            _say_unread(f"{option} {column}", experiments, setting)
 
 
-def _say_unread(option: str, experiments: Sequence[Experiment], setting: str, searched: Collection[str]) -> None:
-    """Say that no model reads the columns of an option, unless one does or may; `setting` lets a model read them."""
+def _say_unread(option: str, experiments: Sequence[Experiment], setting: str) -> None:
+    """Say that no model reads a column, and which one would with a setting."""
     from segue.models.base.model import Model
     from segue.models.registry import find
 
-    value, fact = READERS[setting]
+    value, says_so = READERS[setting]
     kinds = {one.name: find(one.model) for one in experiments}
     able = [name for name, kind in kinds.items() if setting in kind.Config.model_fields]
-    # a model from outside may say without such a setting that it reads them
-    others = [
-        kind for name, kind in kinds.items() if name not in able and getattr(kind, fact) is not getattr(Model, fact)
-    ]
-    if others or _set(experiments, setting, searched):
+    others = [kind for name, kind in kinds.items() if name not in able]
+    if says_so and any(getattr(kind, says_so) is not getattr(Model, says_so) for kind in others):
         return
     names = ", ".join(kinds) if len(kinds) < MANY else "any of the models"
     advice = f"; --set {setting}={value} of segue run and segue fit lets {', '.join(able)} read them" if able else ""
     say(f"{option}: not read by {names}{advice}")
-
-
-def _set(experiments: Sequence[Experiment], setting: str, searched: Collection[str]) -> bool:
-    """Whether an experiment has a value for a setting that is off by default, or may get one."""
-    return setting in searched or any(one.all_settings.get(setting) for one in experiments)

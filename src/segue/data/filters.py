@@ -17,6 +17,7 @@ import numpy as np
 
 from segue.data.copies import exact_copies
 from segue.data.duplicates import Duplicates
+from segue.data.impressions import renumbered
 from segue.data.log import Codes, Log, Mask, Step, Vocab, bounds, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
@@ -201,19 +202,21 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
     if not len(item):
         raise DataError(f"{log.name}: the rule {rule!r} leaves nothing of {len(log):,} rows; ask for less")
     start, stop = bounds(np.concatenate([[0], lengths[user_left]]))
+    new_ids = np.where(item_left, np.cumsum(item_left), 0).astype(np.int32)
     return replace(
         log,
         users=Vocab(log.users.tokens.filter(user_left[1:])),
         items=Vocab(log.items.tokens.filter(item_left[1:])),
         start=start,
         stop=stop,
-        item=np.cumsum(item_left, dtype=np.int32)[item],
+        item=new_ids[item],
         time=None if log.time is None else log.column(log.time)[keep],
         rating=None if log.rating is None else log.column(log.rating)[keep],
         part=None if log.part is None else log.column(log.part)[keep],
         event_type=None if log.event_type is None else log.column(log.event_type)[keep],
         session=None if log.session is None else log.column(log.session)[keep],
         event_features=None if log.event_features is None else log.column(log.event_features)[keep],
+        impressions=None if log.impressions is None else renumbered(log.column(log.impressions)[keep], new_ids),
         steps=(*log.steps, Step(rule, len(item), int(user_left.sum()), int(item_left.sum()))),
         user_metadata=None if log.user_metadata is None else log.user_metadata.filter(user_left[1:]),
         item_metadata=None if log.item_metadata is None else log.item_metadata.filter(item_left[1:]),

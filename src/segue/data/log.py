@@ -143,6 +143,7 @@ class Log:
         session: (R,) int32, the session of each event, counted from 1 for each user; or None.
         event_features: (R, F) float32, see `segue.data.event_features`; or None.
         event_feature_columns: their F columns.
+        impressions: (R, M) int32, the items that were shown at each event, see `segue.data.impressions`; or None.
         is_target: (R,) whether an event may be a target, see `segue.data.event_types`; None if all may.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
@@ -164,6 +165,7 @@ class Log:
     session: Codes | None = None
     event_features: Features | None = None
     event_feature_columns: tuple[EventFeature, ...] = ()
+    impressions: Codes | None = None
     is_target: Mask | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
@@ -332,11 +334,11 @@ class Log:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times, ratings, split, types, sessions and features of rows."""
+        """16 hex digits of the content: names, and all columns of the rows."""
         names = (vocab.text().encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        # a split, types, sessions and features came later: logs without them keep their digits
+        # a split, types, sessions, features and impressions came later: logs without them keep their digits
         parts = () if self.part is None else (self.column(self.part),)
         users = () if self.user_split is None else ("\n".join(map(str, self.user_split)).encode(),)
         types = () if self.event_type is None else ("\n".join(self.event_types).encode(), self.column(self.event_type))
@@ -346,7 +348,13 @@ class Log:
             if self.event_features is None
             else (repr(self.event_feature_columns).encode(), np.ascontiguousarray(self.column(self.event_features)))
         )
-        return short_hash(chain(names, [self.lengths], values, parts, users, types, sessions, features))
+        shown = () if self.impressions is None else _without_zeros(self.column(self.impressions))
+        return short_hash(chain(names, [self.lengths], values, parts, users, types, sessions, features, shown))
+
+
+def _without_zeros(rows: Codes) -> tuple[Ids, Codes]:
+    """How many entries of each row are not 0, and these entries."""
+    return (rows > 0).sum(axis=1), rows[rows > 0]
 
 
 def bounds(lengths: Ids) -> tuple[Ids, Ids]:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from segue.data.event_features import check_features
+from segue.data.impressions import check_impressions
 from segue.data.log import PARTS, Log, Vocab
 from segue.errors import DataError
 
@@ -60,6 +61,8 @@ def _problems(log: Log) -> Iterator[tuple[str, str]]:
     yield from _type_and_session_problems(log, last)
     if problem := check_features(log):
         yield "event_features", problem
+    if problem := check_impressions(log):
+        yield "impressions", problem
 
 
 def _type_and_session_problems(log: Log, last: _Column) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,8 @@ ml-1m/
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
   item.npy            (R,) int32; if the log has them, time.npy int64, rating.npy float32, part.npy int8,
-                      event_type.npy int8, session.npy int32 and event_features.npy float32 (R F,)
+                      event_type.npy int8, session.npy int32, event_features.npy float32 (R F,) and impressions.npy
+                      int32 (R M,)
 
 Nothing in the folder is believed. Whenever a log is opened, sizes are compared before memory is taken, and every value
 is checked (`log_checks`). The hashes are compared when it is opened on a machine for the first time (`verified`), after
@@ -46,6 +47,7 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
         "event_type": np.int8,
         "session": np.int32,
         "event_features": np.float32,
+        "impressions": np.int32,
     }
 }
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
@@ -54,6 +56,7 @@ FILES = (
     *(f"{name}.npy" for name in _COLUMNS),
     *(f"{name}.parquet" for name in _TABLES),
 )
+_ColumnName = Literal["item", "time", "rating", "part", "event_type", "session", "event_features", "impressions"]
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ShortHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
@@ -67,9 +70,10 @@ class _About(Stored):
     rows: Whole
     users: Count
     items: Count
-    columns: tuple[Literal["item", "time", "rating", "part", "event_type", "session", "event_features"], ...]
+    columns: tuple[_ColumnName, ...]
     event_types: tuple[str, ...] = ()
     event_features: tuple[EventFeature, ...] = ()
+    impressions: Whole = 0  # M, how many an event has at most
     tables: tuple[Literal["user_table", "item_table"], ...]
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
@@ -131,6 +135,7 @@ def _write(log: Log, folder: Path) -> None:
         "columns": [name for name, values in columns.items() if values is not None],
         **({"event_types": list(log.event_types)} if log.event_types else {}),
         **({"event_features": [asdict(one) for one in log.event_feature_columns]} if log.event_feature_columns else {}),
+        **({} if log.impressions is None else {"impressions": log.impressions.shape[1]}),
         "tables": list(tables),
         "steps": [asdict(step) for step in log.steps],
         "warnings": list(log.warnings),
@@ -178,8 +183,9 @@ def _about(folder: Path) -> _About:
     files += [f"{name}.npy" for name in about.columns] + [f"{name}.parquet" for name in about.tables]
     if sorted(files) != sorted(about.files) or "item" not in about.columns:
         raise ArtefactError(f"{path}: files: must be those of its columns and tables; {REPAIR}")
-    if ("event_features" in about.columns) != bool(about.event_features):
-        raise ArtefactError(f"{path}: event_features: must be there with their column; {REPAIR}")
+    for name in ("event_features", "impressions"):
+        if (name in about.columns) != bool(getattr(about, name)):
+            raise ArtefactError(f"{path}: {name}: must be there with their column; {REPAIR}")
     return about
 
 
@@ -194,13 +200,13 @@ def _verify_files(folder: Path, about: _About, *, again: bool) -> None:
 
 
 def _open(folder: Path, about: _About) -> Log:
-    width = {"event_features": len(about.event_features)}
+    width = {"event_features": len(about.event_features), "impressions": about.impressions}
     columns: dict[str, Any] = {
         name: map_column(folder / f"{name}.npy", _COLUMNS[name], about.rows * width.get(name, 1), repair=REPAIR)
         for name in about.columns
     }
-    if about.event_features:
-        columns["event_features"] = columns["event_features"].reshape(about.rows, -1)
+    for name in width.keys() & columns.keys():
+        columns[name] = columns[name].reshape(about.rows, width[name])
     stop = map_column(folder / "stop.npy", np.int64, about.users + 1, repair=REPAIR)
     lengths: Ids = np.diff(stop, prepend=0)
     if stop[0] != 0 or stop[-1] != about.rows or (lengths < 0).any():

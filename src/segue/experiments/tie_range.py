@@ -59,7 +59,9 @@ def reordered(log: Log, seed: int) -> tuple[Log, Ids]:
     source[rows] = rows[np.lexsort((np.random.default_rng(seed).random(len(rows)), group))]
     if log.session is not None:
         new[1:] |= np.diff(log.session) != 0
-    columns = {name: getattr(log, name) for name in ("rating", "event_type", "event_features", "is_target")}
+    columns = {
+        name: getattr(log, name) for name in ("rating", "event_type", "event_features", "impressions", "is_target")
+    }
     moved = {name: values[source] for name, values in columns.items() if values is not None}
     return replace(log, item=log.item[source], **moved), source
 

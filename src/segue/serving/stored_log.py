@@ -2,8 +2,8 @@
 
 users.parquet      names and metadata of users 1..U
 items.parquet      names and metadata of items 1..I
-history.parquet    user, item, and time, rating, part, session, event_type and feature:NAME for each event feature, if
-                   there are any; one row per event
+history.parquet    user, item, and time, rating, part, session, event_type, feature:NAME for each event feature and
+                   impressions (lists), if there are any; one row per event
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from segue.data.event_features import EventFeature, Features
-from segue.data.log import Log, Vocab
+from segue.data.impressions import MAX_IMPRESSIONS
+from segue.data.log import Codes, Log, Vocab
 from segue.data.log_checks import check_savable, log_problem
 from segue.errors import ArtefactError
 from segue.models.base.model import Sizes
@@ -29,6 +30,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "rating": pl.Float32(),
     "part": pl.Int8(),
     "session": pl.Int32(),
+    "impressions": pl.List(pl.Int32()),
 }
 TYPES = "event_type"  # a column of names, in the order of their ids
 FEATURE = "feature:"  # how the name of a column of event features begins; categories are stored as types are
@@ -51,11 +53,20 @@ def _history(log: Log) -> pl.DataFrame:
     user, item = log.events()
     optional = {"time": log.time, "rating": log.rating, "part": log.part, "session": log.session}
     columns = {name: log.column(values) for name, values in optional.items() if values is not None}
-    history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns, **_features(log)})
+    history = pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns, **_features(log), **_shown(log)})
     if log.event_type is None:
         return history
     names = pl.Series(TYPES, log.event_types, dtype=pl.Enum(log.event_types))
     return history.with_columns(names.gather(log.column(log.event_type).astype(np.int64) - 1))
+
+
+def _shown(log: Log) -> dict[str, pl.Series]:
+    """A column of the items that were shown at each event."""
+    if log.impressions is None:
+        return {}
+    table = log.column(log.impressions)
+    lists = pl.Series(table, dtype=pl.Array(pl.Int32, table.shape[1])).arr.to_list()
+    return {"impressions": lists.list.eval(pl.element().filter(pl.element() > 0))}
 
 
 def _features(log: Log) -> dict[str, pl.Series]:
@@ -103,7 +114,9 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
         raise ArtefactError(f"{path}: {problem}; {repair}")
     features = [name for name in history.columns if name.startswith(FEATURE)]
     plain = (name for name in history.columns if name != TYPES and name not in features)
-    columns: dict[str, Any] = {name: history[name].to_numpy() for name in plain}
+    columns: dict[str, Any] = {name: history[name].to_numpy() for name in plain if name != "impressions"}
+    if "impressions" in history.columns:
+        columns["impressions"] = _impressions(history["impressions"])
     if features:
         read = [_event_feature(history[name]) for name in features]
         columns["event_feature_columns"] = tuple(one for one, _ in read)
@@ -127,6 +140,14 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
     return log
 
 
+def _impressions(lists: pl.Series) -> Codes:
+    """(R, M) the items of a column that `_shown` wrote."""
+    lengths = lists.list.len().to_numpy()
+    table = np.zeros((len(lists), int(lengths.max(initial=1))), np.int32)
+    table[np.arange(table.shape[1]) < lengths[:, None]] = lists.explode().drop_nulls().to_numpy()
+    return table
+
+
 def _event_feature(column: pl.Series) -> tuple[EventFeature, Features]:
     """A column that `_features` wrote."""
     dtype, name = column.dtype, column.name.removeprefix(FEATURE)
@@ -146,6 +167,9 @@ def _history_problem(history: pl.DataFrame, num_users: int) -> str:
             return f"its column {column.name} of {column.dtype} is not one of a history"
         if column.has_nulls():
             return f"its column {column.name} has empty cells"
+    shown = history.get_column("impressions", default=pl.Series(dtype=COLUMNS["impressions"])).list
+    if (shown.len() > MAX_IMPRESSIONS).any() or shown.eval(pl.element().is_null()).list.any().any():
+        return f"its column impressions has more than {MAX_IMPRESSIONS:,} items at an event, or empty cells in a list"
     missing = [name for name in ("user", "item") if name not in history.columns]
     if missing:
         return f"has no column {missing[0]}"

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from segue.data.log import Log
 
 # options whose argument of `load_log` has another name
-ARGUMENTS = {f"{role}_col": role for role in ("user", "item", "time", "rating", "split", "event", "session")}
+ARGUMENTS = {
+    f"{role}_col": role for role in ("user", "item", "time", "rating", "split", "event", "session", "impressions")
+}
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -41,6 +43,8 @@ class ReadingOptions:
         session_col: Column that says in which session of the user an event was; see --protocol last-session.
         event_features: Columns with further facts of an event, such as --event-features device price, for models that
             read them: text is categories, and numbers are numbers unless their column is named city:category.
+        impressions_col: Column of the items that were shown at an event, lists or text such as 7|3|9, for models that
+            draw negatives from them (negative_sampling=impressions).
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
@@ -69,6 +73,7 @@ class ReadingOptions:
     events: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     session_col: str | None = None
     event_features: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
+    impressions_col: str | None = None
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False

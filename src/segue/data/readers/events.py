@@ -16,6 +16,7 @@ import polars as pl
 from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.empty import complete_rows, marker_warnings
 from segue.data.readers.event_features import check_feature_columns, read_event_features
+from segue.data.readers.impressions import read_impressions
 from segue.data.readers.name_checks import check_names, list_warnings
 from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.roles import DOUBTFUL_RATINGS, assign_roles, simplify
@@ -30,7 +31,7 @@ from segue.errors import DataError
 
 _COLUMN_KINDS: Mapping[str, ColumnKind] = {
     **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any", "event": "text"},
-    "session": "name",
+    **{"session": "name", "impressions": "text"},
 }
 
 
@@ -97,6 +98,15 @@ class EventColumns:
         """(R,) the type of each event, or None, and the names of the types."""
         return types.read(*self._take("event")) if "event" in self.columns else (None, ())
 
+    def impressions(self, items: Vocab) -> Codes | None:
+        """(R, M) the items that were shown at each event, or None."""
+        if "impressions" not in self.columns:
+            return None
+        column, where = self._take("impressions")
+        table, notes = read_impressions(column, items, where)
+        self.warnings += notes
+        return table
+
     def order(self, user: Codes, users: Vocab, time: Ids | None, parts: Parts | None) -> Ids | slice:
         """The rows in the order of the log: by user, time and part; otherwise as in the source.
 
@@ -160,6 +170,7 @@ def read_events(
     parts = events.parts(guessed=named["split"] is None)
     event_type, event_types = events.types(types)
     session = events.names("session")[1] if "session" in columns else None
+    impressions = events.impressions(items)
     order = events.order(user, users, ticks, parts)
     if rating is None:
         columns.pop("rating", None)
@@ -178,6 +189,7 @@ def read_events(
         session=None if session is None else number_sessions(user[order], session[order]),
         event_features=None if values is None else values[order],
         event_feature_columns=of_features,
+        impressions=None if impressions is None else impressions[order],
         name=name,
         steps=(Step(read.rule, *sizes), replace(read, rule=_emptied(empty))) if empty else (read,),
         warnings=(*loading, *unread, *events.warnings),

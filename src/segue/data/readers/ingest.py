@@ -42,6 +42,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     events: Sequence[str] | None = None,
     session: str | None = None,
     event_features: Sequence[str] | None = None,
+    impressions: str | None = None,
     time_format: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
@@ -77,6 +78,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         event_features: columns with further facts of an event, such as the device or the price that was shown, for
             models that read them: text is categories, and numbers are numbers unless the name of their column is
             followed by ":category".
+        impressions: the column of the items that were shown at an event: lists, or text with | between them; see
+            `segue.data.impressions`.
         time_format: the strftime pattern of times in text, such as "%d/%m/%Y %H:%M"; by default it is recognised.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
@@ -100,19 +103,22 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
     where = where or {}
     roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split, "session": session or ""}
+    roles |= {"impressions": impressions or ""}
     named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
     if is_log(source):
         given: dict[str, Any] = {
             name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
         }
         given |= {"where": where or None, "event": event, "events": events, "session": session}
-        given |= {"event_features": event_features or None}
+        given |= {"event_features": event_features or None, "impressions": impressions}
         given |= {"time_format": time_format, "drop_empty": drop_empty or None}
         if without := [name for name, value in given.items() if value is not None]:
             raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
         check_no_text_options(str(source), delimiter, header)
         log, timed = open_log(source, verify=verify), True
     else:
+        if impressions and is_store_url(source):
+            raise DataError(f"{source}: a store keeps no impressions; leave out impressions (--impressions-col)")
         needs_ratings = filters.get("min_rating") is not None
         named_rating = rating or ("rating" if needs_ratings else "")
         features = [event_features] if isinstance(event_features, str) else list(event_features or ())

@@ -12,7 +12,7 @@ from typing import Literal
 
 from segue.errors import DataError, did_you_mean
 
-Role = Literal["user", "item", "time", "rating", "split", "event", "session"]
+Role = Literal["user", "item", "time", "rating", "split", "event", "session", "impressions"]
 
 # Usual column names in order of preference, compared without case and punctuation: "User ID" is "userid".
 COLUMN_NAMES = {

@@ -26,6 +26,7 @@ class CausalModel(RankingModel):
         return CausalSequences(
             window=self.window or int(log.lengths.max()),
             num_negatives=self.config.negatives_per_target,
+            shown=self.config.draws_from_shown,
             times=self.reads_times,
             types=self.reads_event_types,
             features=self.reads_event_features,

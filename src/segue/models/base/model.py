@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import AnyBatch, Batch
 from segue.config import Config, Field
+from segue.data.impressions import known_impressions
 from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
 from segue.data.sessions import SessionRule
@@ -57,8 +58,8 @@ class Sizes:
         """The sizes of a log, with the features that `config` names.
 
         Raises:
-            DataError: the log has no column of that name, or one that cannot be a feature; or no types, features or
-                sessions of events.
+            DataError: the log has no column of that name, or one that cannot be a feature; or no types, features,
+                sessions or impressions of events.
         """
         features = config.feature_sizes(log) if isinstance(config, EpochsConfig) else {}
         num_event_types = log.num_event_types if getattr(config, "event_types", False) else 0
@@ -66,6 +67,8 @@ class Sizes:
         if getattr(config, "event_features", False):
             _ = log.known_event_features  # or the error
             event_features = tuple(len(one.categories) for one in log.event_feature_columns)
+        if getattr(config, "draws_from_shown", False):
+            _ = known_impressions(log)  # or the error
         rule: SessionRule | None = getattr(config, "session_rule", None)
         if rule is not None:
             _ = rule.numbers(log)  # or the error

@@ -5,6 +5,7 @@ queries is implemented here (`ranking_loss`), so that models can be compared und
 
     negatives                   loss                                            sampled from
     per_target  (B, C, T, G)    any but ce                                      items new to the user, uniformly
+    impressions (B, C, T, G)    any but ce and gbce                             those shown with the target, uniformly
     shared      (S,)            any but ce; usual for top1, bpr-max, sampled-ce all items, ~ count^sample_alpha
     none                        ce, which compares a target with all items      -
 
@@ -64,11 +65,12 @@ class RankingConfig(EventWeightsConfig, EncodedItemsConfig):
     num_negatives: int = Field(
         1, description="Number of sampled negatives of each target, or of each batch if they are shared; ce uses none."
     )
-    negative_sampling: Literal["per_target", "shared"] = Field(
+    negative_sampling: Literal["per_target", "shared", "impressions"] = Field(
         "per_target",
         description=(
             "How negatives are sampled. per_target: for each target, uniformly from the items without an event of its "
-            "user. shared: once for each batch, by popularity, for all of its targets."
+            "user. shared: once for each batch, by popularity, for all of its targets. impressions: as per_target, of "
+            "the items that were shown with the target, if there are any; the log must have impressions."
         ),
     )
     sample_alpha: float = Field(
@@ -95,10 +97,23 @@ class RankingConfig(EventWeightsConfig, EncodedItemsConfig):
             f"num_negatives={self.num_negatives}: must be at least {self.min_num_negatives}",
         )
 
+        if self.draws_from_shown:
+            is_corrected = self.loss == "sampled-ce" and self.logq_correction
+            require(
+                self.loss not in ("ce", "gbce") and not is_corrected,
+                f"negative_sampling=impressions: loss={self.loss} compares a target with all items; choose bpr, bce, "
+                "top1, bpr-max, or sampled-ce with logq_correction=false",
+            )
+
+    @property
+    def draws_from_shown(self) -> bool:
+        """Whether negatives are drawn from the items that were shown with a target."""
+        return self.negative_sampling == "impressions"
+
     @property
     def negatives_per_target(self) -> int:
         """G, the number of negatives sampled for each target; 0 with shared negatives or without any."""
-        return self.num_negatives if self.loss != "ce" and self.negative_sampling == "per_target" else 0
+        return self.num_negatives if self.loss != "ce" and self.negative_sampling != "shared" else 0
 
 
 class RankingModel(EncodedItems):
@@ -119,7 +134,7 @@ class RankingModel(EncodedItems):
         """`batches` with shared negatives, if the settings use them; features are read first."""
         self.read_features(log)
         config = self.config
-        if config.loss == "ce" or config.negative_sampling == "per_target":
+        if config.loss == "ce" or config.negative_sampling != "shared":
             yield from batches
             return
         popular = PopularityNegatives(log.counts(), config.sample_alpha)

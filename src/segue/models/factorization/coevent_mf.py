@@ -79,7 +79,9 @@ class CoEventMF(RankingModel):
             self.encode("input_embedding")
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
-        windows = SlidingWindows(window=1, num_negatives=self.config.negatives_per_target)
+        windows = SlidingWindows(
+            window=1, num_negatives=self.config.negatives_per_target, shown=self.config.draws_from_shown
+        )
         return self.with_shared_negatives(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:

@@ -134,6 +134,7 @@ class BERT4Rec(EventVectors):
             mask_prob=config.mask_prob,
             newest_prob=config.newest_prob,
             num_negatives=config.negatives_per_target,
+            shown=config.draws_from_shown,
             types=self.reads_event_types,
             features=self.reads_event_features,
             sessions=self.session_rule,

@@ -145,6 +145,7 @@ class Caser(RankingModel):
             num_targets=config.num_targets,
             windows_per_row=config.windows_per_row,
             num_negatives=config.negatives_per_target,
+            shown=config.draws_from_shown,
             positions=config.training_windows,
         )
         return self.with_shared_negatives(windows.batches(log, config.batch_size, rng), log, rng)

@@ -87,7 +87,10 @@ class FPMC(RankingModel):
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
         windows = SlidingWindows(
-            window=config.window, num_negatives=config.negatives_per_target, positions="every"
+            window=config.window,
+            num_negatives=config.negatives_per_target,
+            shown=config.draws_from_shown,
+            positions="every",
         ).batches(log, config.batch_size, rng)
         return self.with_shared_negatives(windows, log, rng)
 

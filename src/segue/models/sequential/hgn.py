@@ -252,6 +252,7 @@ class HGN(TimedModel):
             num_targets=config.num_targets,
             windows_per_row=config.windows_per_row,
             num_negatives=config.negatives_per_target,
+            shown=config.draws_from_shown,
             positions=config.training_windows,
             times=self.reads_times,
         )

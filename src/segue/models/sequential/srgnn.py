@@ -105,7 +105,12 @@ class SRGNN(RankingModel):
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
-        prefixes = SlidingWindows(window=config.window, num_negatives=config.negatives_per_target, positions="every")
+        prefixes = SlidingWindows(
+            window=config.window,
+            num_negatives=config.negatives_per_target,
+            shown=config.draws_from_shown,
+            positions="every",
+        )
         return self.with_shared_negatives(prefixes.batches(log, config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B 1 d"]:

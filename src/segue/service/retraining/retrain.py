@@ -138,6 +138,11 @@ def retraining_experiment(saved: SavedModel, log: Log, reference: str = "") -> E
         raise ConfigError(f"{saved.name}: combines two models; retrain both, and combine them anew")
     if facts is None:
         raise ConfigError(f"{saved.name}: does not say how it was trained; train it with `segue run MODEL STORE`")
+    if getattr(saved.model.config, "draws_from_shown", False):
+        raise ConfigError(
+            f"{saved.name}: was trained on impressions, and a store keeps none; train it on a log that has them with "
+            f"`segue run {saved.model.name} --impressions-col`, or with another negative_sampling"
+        )
     protocol = stored_protocol(saved)
     if not isinstance(protocol, RankingProtocol):
         raise ConfigError(f"{saved.name}: predicts ratings; a service recommends by models that rank items")
