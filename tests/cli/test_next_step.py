@@ -41,6 +41,7 @@ OPTIONS = [
     ReadingOptions(verify=True),
     ReadingOptions(items=Path("t.csv"), all_items=True),
     ReadingOptions(session_col="visit", event_features=["device", "city:category"]),
+    ReadingOptions(impressions_col="shown"),
     ReadingOptions(event_col="type", events=["view", "put into cart"]),
     ModelOptions(preset="author", set=["lr=0.1", "epochs=3"]),
     RunTrainingOptions(refit=False, final=True, seed=7, monitor="mrr@5", eval_every=2, patience=3),

@@ -83,6 +83,9 @@ def test_a_column_of_impressions_that_no_model_reads_is_named(segue, here, visit
     read = "shown.csv --impressions-col shown"
     able = "; --set negative_sampling=impressions of segue run and segue fit lets sasrec read them"
     assert "--impressions-col shown: not read by pop " in f"{said(segue, f'run pop {read} --no-baselines')} "
+    unable = said(segue, f"run gru4rec {read} --no-baselines --set epochs=1 embedding_dim=4")
+    assert "--impressions-col shown: not read by gru4rec" in unable
+    assert "lets gru4rec" not in unable
     assert f"--impressions-col shown: not read by sasrec{able}" in said(segue, f"run sasrec {read} {SMALL}")
     assert "not read" not in said(segue, f"run sasrec {read} {SMALL} loss=bpr negative_sampling=impressions")
     code, _, err = segue(f"run sasrec {read} {SMALL} negative_sampling=impressions")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from segue.cli.options.reading import ReadingOptions
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.experiments.experiment import Experiment
+    from segue.models.base.model import Model
 
 MANY = 5  # models that are not named one by one
 READERS = {  # what lets a model read a column; and what a class of a model from outside says by itself
@@ -52,15 +53,21 @@ def say_unread(reading: ReadingOptions, experiments: Sequence[Experiment], searc
 
 def _say_unread(option: str, experiments: Sequence[Experiment], setting: str) -> None:
     """Say that no model reads a column, and which one would with a setting."""
-    from segue.models.base.model import Model
+    from segue.models.base.model import Model as BaseModel
     from segue.models.registry import find
 
     value, says_so = READERS[setting]
     kinds = {one.name: find(one.model) for one in experiments}
-    able = [name for name, kind in kinds.items() if setting in kind.Config.model_fields]
+    able = [name for name, kind in kinds.items() if _takes(kind, setting, value)]
     others = [kind for name, kind in kinds.items() if name not in able]
-    if says_so and any(getattr(kind, says_so) is not getattr(Model, says_so) for kind in others):
+    if says_so and any(getattr(kind, says_so) is not getattr(BaseModel, says_so) for kind in others):
         return
     names = ", ".join(kinds) if len(kinds) < MANY else "any of the models"
     advice = f"; --set {setting}={value} of segue run and segue fit lets {', '.join(able)} read them" if able else ""
     say(f"{option}: not read by {names}{advice}")
+
+
+def _takes(kind: type[Model], setting: str, value: str) -> bool:
+    """Whether a model has a setting, which may have this value."""
+    field = kind.Config.model_fields.get(setting)
+    return field is not None and (field.annotation is bool or value in get_args(field.annotation))

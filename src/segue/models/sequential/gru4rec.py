@@ -89,7 +89,13 @@ class GRU4RecConfig(RecurrentConfig):
     min_num_negatives: ClassVar[int] = 0
     loss: Loss = "sampled-ce"
     num_negatives: int = 1024
-    negative_sampling: Literal["per_target", "shared"] = "shared"
+    negative_sampling: Literal["per_target", "shared"] = Field(
+        "shared",
+        description=(
+            "How negatives are sampled. per_target: for each target, uniformly from the items without an event of its "
+            "user. shared: once for each batch, by popularity, for all of its targets."
+        ),
+    )
     input_embedding: InputEmbedding = Field(
         "one-hot",
         description=(
