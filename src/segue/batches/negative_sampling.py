@@ -50,8 +50,8 @@ class UniformNegatives:
 class ShownNegatives:
     """Draws uniformly from the items that were shown with a target and that its user has no event with in `log`.
 
-    Where there is none, it draws as `UniformNegatives` does. That items were shown and not chosen says more than that
-    they were never met.
+    Where there is none, it draws as `UniformNegatives` does. That an item was shown and not chosen says more than that
+    its user has no event with it.
     """
 
     def __init__(self, log: Log) -> None:
