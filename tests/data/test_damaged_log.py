@@ -78,7 +78,7 @@ BROKEN = [
     (
         "log.json",
         rewrite(columns=["item", "weight"]),
-        r"log\.json: columns\.1: must be 'item', 'time', 'rating', 'part', 'event_type', 'session' or",
+        r"log\.json: columns\.1: must be 'item', 'time', 'rating', 'part', 'event_type', 'session', ",
     ),
     ("log.json", rewrite(steps=[{"rule": "x"}]), r"log\.json: steps\.0\.rows is missing"),
     ("log.json", rewrite(files=["item.npy"]), r"log\.json: files: must be an object"),
