@@ -127,6 +127,7 @@ def test_data_that_lie_beside_the_models_are_no_obstacle(segue, here):
     assert segue("run pop events.csv -o models/pop --no-baselines --json models/pop.json")[0] == 0
 
 
-def test_what_file_managers_leave_in_a_folder_is_no_obstacle(segue, here):
-    (here / "models/pop/.DS_Store").write_bytes(b"")
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini"])  # of macOS and Windows
+def test_what_file_managers_leave_in_a_folder_is_no_obstacle(segue, here, name):
+    (here / "models/pop" / name).write_bytes(b"")
     assert segue("run pop events.csv --no-baselines")[0] == 0

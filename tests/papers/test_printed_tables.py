@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from inspect import signature
+from pathlib import Path
 
 import pytest
 
+from segue.papers import TABLES as TABLES_BY_NAME
 from segue.papers.criteo import common as criteo_paper
 from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5_paper as criteo_table5_paper
@@ -27,6 +31,7 @@ from segue.papers.iarn.printed import FULL
 from segue.papers.methods import Method
 from segue.papers.printed import AS_PRINTED
 from segue.papers.printed_table import PrintedTable
+from segue.papers.run_cache import RunCache
 
 Methods = tuple[Method, ...]
 Departures = Mapping[str, set[str]]
@@ -85,6 +90,17 @@ def test_methods_depart_from_the_paper_in_nothing_else(
     departs = {name: method.comparison.departs for name, method in by_name(table).items() if method.comparison}
     assert departs.keys() == by_name(table).keys()
     assert {name: set(settings) for name, settings in departs.items() if settings} == expected
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, make in TABLES_BY_NAME.items() if "methods" in signature(make).parameters]
+)
+def test_the_command_hands_its_options_to_the_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The named methods alone, and a quick version of them."""
+    given = {"runs": RunCache(tmp_path), "quick": True, "methods": ["POP"]}
+    monkeypatch.setattr(PrintedTable, "reproduce", lambda table, **options: (table, options))
+    make = TABLES_BY_NAME[name]
+    assert make(**given) == (sys.modules[make.__module__].TABLE, given)
 
 
 @tables
