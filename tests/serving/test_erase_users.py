@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
+import numpy as np
 import polars as pl
 import pytest
 
+from segue import testing
 from segue.data.readers.ingest import read_log
+from segue.data.sessions import SessionRule
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
+from segue.models.registry import MODELS
 from segue.serving.batch import recommend_blocks
 from segue.serving.erase_users import erase_users
 from segue.serving.erased_names import named_users
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import load, read_facts, save
+from segue.testing.subject import small_log
 
 START = 1_600_000_000  # seconds since 1970
 
@@ -55,6 +61,21 @@ def test_an_erased_user_keeps_an_id_and_nothing_else(saved):
     assert after.about["log"] == {**before.about["log"], "events": 25}
     assert after.about["results"] == before.about["results"]
     assert erase_users(folder, {name(2): None}).users == 0
+
+
+def test_all_columns_of_the_other_users_stay(tmp_path):
+    log = small_log()
+    shown = np.stack([log.item, np.zeros_like(log.item)], 1)
+    log = replace(log, session=SessionRule(40_000).numbers(log), impressions=shown)
+    folder = save(testing.subject(MODELS["pop"]).train(log), log, tmp_path / "pop")
+    name = str(log.users.tokens[1])
+    erase_users(folder, {name: None})
+    after = load(folder).log
+    assert (after.event_types, after.event_feature_columns) == (log.event_types, log.event_feature_columns)
+    others = np.delete(np.arange(len(log)), np.arange(log.start[2], log.stop[2]))
+    for column in ("item", "time", "rating", "event_type", "event_features", "session"):
+        np.testing.assert_array_equal(getattr(after, column), getattr(log, column)[others])
+    np.testing.assert_array_equal(after.impressions[:, 0], log.item[others])
 
 
 def test_nothing_is_recommended_to_an_erased_user(saved):

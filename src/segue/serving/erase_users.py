@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from segue.data.cold_items import keep_rows
 from segue.data.log import Ids, Log, Vocab
 from segue.data.time_units import in_microseconds
 from segue.errors import ArtefactError
@@ -92,23 +93,17 @@ def log_without(log: Log, erased: Mapping[str, int | None]) -> tuple[Log, Erased
     present = {index: erased[name] for index, name in enumerate(tokens, 1) if name in erased}
     if not present:
         return log, ErasedFromModel(0, 0)
-    user, item = log.events()
+    user, _ = log.events()
     kept = np.ones(len(user), np.bool_)
     for index, until in present.items():
         rows = user == index
         kept &= ~(rows if until is None or log.time is None else rows & (_microseconds(log) <= until))
     lengths = np.bincount(user[kept], minlength=log.num_users + 1)
     nameless = [index for index in present if lengths[index] == 0]
-    columns = {"time": log.time, "rating": log.rating, "part": log.part}
-    without = Log.from_columns(
+    without = replace(
+        keep_rows(log, kept),
         users=Vocab(_renamed(log.users.tokens, nameless)),
-        items=log.items,
-        lengths=lengths,
-        item=item[kept],
-        name=log.name,
         user_metadata=_blanked(log.user_metadata, nameless),
-        item_metadata=log.item_metadata,
-        **{name: log.column(values)[kept] for name, values in columns.items() if values is not None},
     )
     return without, ErasedFromModel(len(nameless), int((~kept).sum()))
 
