@@ -23,6 +23,8 @@ OPTIONS = [
     ProtocolOptions(protocol="session", horizon=5),
     ProtocolOptions(request_time="known"),
     ProtocolOptions(cold_items=0.1, cold_seed=2),
+    ProtocolOptions(protocol="prequential", update=False, retrain="nightly"),
+    ProtocolOptions(protocol="global-time", update=True, retrain="hourly"),
     ProtocolOptions(targets=["buy", "put into cart"]),
     ProtocolOptions(sample_users=10_000, sample_test_users=5_000, sample_seed=3),
     ProtocolOptions(protocol="ratings", date="-5", min_item_history=1, histories="rolling", auc_users=10, auc_seed=3),

@@ -102,6 +102,9 @@ def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None
         {"request_time": "known"},
         {"targets": ("buy",)},
         {"targets": ("buy", "cart")},
+        {"by": "global-time", "arguments": {}, "update": True},
+        {"by": "global-time", "arguments": {}, "retrain": "nightly"},
+        {"by": "global-time", "arguments": {}, "retrain": "hourly"},
         {"by": "whole-users", "arguments": {}, "exclude_seen": False, "horizon": 5},
     ]
     assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)
@@ -124,6 +127,7 @@ def test_fingerprints_of_the_named_protocols_never_change() -> None:
         "last-session": "d6f7b092f4f19043",
         "recbole": "7a2b7aa2e32da434",
         "global-time": "7f3e49cc3f923f1c",
+        "prequential": "32f38420aa821b63",
         "whole-users": "e87c5b7b7f626666",
         "session": "7fa436d62a609b8b",
         "given": "7fa436d62a609b8b",

@@ -186,7 +186,7 @@ def test_queries_of_small_blocks_are_computed_at_once() -> None:
     g = torch.Generator().manual_seed(1)
     model = Counted(torch.randn(1101, 4, generator=g), torch.randn(501, 4, generator=g))
     instances, done = make_instances([[1, 2]] * 1100, [[5, 9, 400]] * 1100, 500), []
-    ranks = rank(model, instances, exclude_seen=True, block=100, progress=done.append)
+    ranks = rank(model, instances, exclude_seen=True, block=100, after=lambda part: done.append(len(part)))
     assert model.rows == [1000, 100]
     assert done == [100] * 11
     assert np.array_equal(ranks.rank, rank(model, instances, exclude_seen=True, block=1100).rank)
@@ -258,7 +258,7 @@ def test_settings_out_of_range_are_refused() -> None:
         rank(model, instances, exclude_seen=True, block=0)
 
 
-def test_progress_adds_up_and_histories_have_the_models_width() -> None:
+def test_every_block_is_reported_and_histories_have_the_models_width() -> None:
     widths, done = [], []
 
     class Wide(FixedScores):
@@ -268,7 +268,13 @@ def test_progress_adds_up_and_histories_have_the_models_width() -> None:
 
     instances = make_instances([[1, 2], [1], [1, 2, 3]], [[4], [4], [4]], 5)
     for window in (0, 2, None):
-        rank(Wide(torch.zeros(4, 6), window), instances, exclude_seen=True, block=2, progress=done.append)
+        rank(
+            Wide(torch.zeros(4, 6), window),
+            instances,
+            exclude_seen=True,
+            block=2,
+            after=lambda part: done.append(len(part)),
+        )
     assert done == [2, 1] * 3
     assert widths == [(2, 0), (1, 0), (2, 2), (1, 2), (2, 2), (1, 3)]
 

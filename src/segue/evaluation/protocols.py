@@ -5,6 +5,7 @@ leave-one-out  |--------------- train ---------------|-- valid --|-- test --|   
 next-basket    the same with baskets, the events of one time             all items of the next basket, as a set
 last-session   all sessions of a user but two | valid | test       the next item at each event of a user's last session
 global-time    |--- train --- date --- valid --- date --- test ---|      the next item at each of the newest events
+prequential    the same; models that can, learn each test event after it was asked for
 whole-users    train on some users, test on others                       the next item at every step of a test user
 session        the same; the data set says which users (sessions) are test users
 given          the data set says of each row (or user) which part it is: the next item at each held-out row
@@ -51,6 +52,8 @@ PROTOCOLS: dict[str, Protocol] = {
     # users who come back: their last visit, with all earlier ones known
     "last-session": RankingProtocol(name="last-session", by="last-session", exclude_seen=False),
     "global-time": RankingProtocol(name="global-time", by="global-time", exclude_seen=False),
+    # test-then-train: each event is asked for, and then learnt by models that can
+    "prequential": RankingProtocol(name="prequential", by="global-time", exclude_seen=False, update=True),
     "whole-users": RankingProtocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may occur again
     "session": RankingProtocol(name="session", by="given", exclude_seen=False),

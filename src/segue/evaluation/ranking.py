@@ -42,7 +42,7 @@ def rank(
     depth: int = 20,
     horizon: int = 1,
     block: int | None = None,
-    progress: Callable[[int], object] | None = None,
+    after: Callable[[EvalInstances], object] | None = None,
 ) -> Ranks:
     """Rank the targets of every instance among all items of the log, exactly.
 
@@ -58,7 +58,7 @@ def rank(
         depth: ranks below this depth are not distinguished; the largest cut-off of the metrics.
         horizon: number of next items that are targets; above 1 each of them is also ranked alone (`Ranks.next_steps`).
         block: instances whose scores are held at a time; None for about 20 MB of scores.
-        progress: called with the number of instances of each block that is finished.
+        after: called with the instances of each block once they are ranked, and before the next ones are scored.
 
     Raises:
         TrainingError: a score is NaN.
@@ -76,8 +76,8 @@ def rank(
         for part, scores in buffer.blocks(instances, rows):
             index = _FlatIndex.of(part, stride=buffer.stride, exclude_seen=exclude_seen)
             blocks.append(_rank_block(buffer, part, scores, index, ties=ties, depth=depth, horizon=horizon))
-            if progress is not None:
-                progress(len(part))
+            if after is not None:
+                after(part)
     return _join(blocks, instances, depth)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,8 +17,9 @@ from segue.data.log import Log
 from segue.data.source_split import cuts_users
 from segue.data.split_kinds import SPLITS
 from segue.data.splits import EvalInstances, Part, Split
-from segue.errors import DataError, require
+from segue.errors import DataError, require, unknown
 from segue.evaluation.metrics import METRICS, parse
+from segue.evaluation.prequential import PERIODS, Retrain, Stream, in_time_order
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import RANKING, Ranks, Ties
 from segue.evaluation.task import Task
@@ -32,6 +33,7 @@ EASE_ITEMS, VS_KNN_EVENTS = 5_000, 100_000
 LATER_SETTINGS = {
     **{"horizon": 1, "leak": "keep", "request_time": "unknown", "cold_items": 0.0, "cold_seed": 0},
     "targets": (),
+    **{"update": False, "retrain": "never"},
 }
 
 
@@ -49,6 +51,9 @@ class RankingProtocol(Protocol):
         request_time: "known" lets models read when the next item is requested, which is the time of the first target.
         cold_items: the share of the items whose rows are left out of training; see `segue.data.cold_items`.
         cold_seed: seed of the draw of these items.
+        update: whether models that can, learn each test row at once, after the item was asked for; see
+            `segue.evaluation.prequential`.
+        retrain: when the model is trained anew on all rows before, while the test part goes by.
     """
 
     task: ClassVar[Task] = RANKING
@@ -63,6 +68,8 @@ class RankingProtocol(Protocol):
     request_time: Literal["unknown", "known"] = "unknown"
     cold_items: float = 0.0
     cold_seed: int = 0
+    update: bool = False
+    retrain: Retrain = "never"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +87,7 @@ class RankingProtocol(Protocol):
             "with exclude_seen=false",
         )
         self._check_targets(every_step)
+        self._check_stream()
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
         known = self.request_time in ("unknown", "known")
         require(known, f"request_time={self.request_time!r}: must be unknown or known")
@@ -97,6 +105,22 @@ class RankingProtocol(Protocol):
             f"targets={', '.join(self.targets)}: types of events can be chosen only where an instance has one target: "
             f"leave-one-out with valid=1 and test=1, or a split by {', '.join(every_step)}, with horizon=1",
         )
+
+    def _check_stream(self) -> None:
+        require(isinstance(self.update, bool), f"update={self.update!r}: must be true or false")
+        require(self.retrain in PERIODS, unknown("value of retrain", self.retrain, PERIODS))
+        by_time = self.by in ("global-time", "date", "newer")
+        for name, is_used in {"update=true": self.update, f"retrain={self.retrain}": self.retrain != "never"}.items():
+            require(
+                not is_used or (by_time and self.horizon == 1 and not self.targets),
+                f"{name}: models learn the test part while it goes by, so it must be the newest rows of the log, as "
+                "under the protocols prequential and global-time, with horizon=1 and without targets",
+            )
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether models may learn from the test part while it goes by, in the order of time."""
+        return self.update or self.retrain != "never"
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -137,6 +161,8 @@ class RankingProtocol(Protocol):
 
     def _all_instances(self, split: Split, part: Part) -> EvalInstances:
         instances = split.instances(part)
+        if self.is_stream:
+            instances = in_time_order(instances)
         enough = instances.row - instances.log.start[instances.user] >= self.min_history
         if enough.all():
             return instances
@@ -145,14 +171,26 @@ class RankingProtocol(Protocol):
         return replace(instances.take(np.flatnonzero(enough)), dropped=dropped)
 
     def evaluate(self, model: Model, split: Split, part: Part, metrics: Sequence[str] | None = None) -> Ranks:
+        require(
+            part == "valid" or self.retrain == "never",
+            f"retrain={self.retrain}: a model that is trained already cannot be trained anew here; segue run does it",
+        )
         return self.rank(model, split, part)
 
-    def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
+    def rank(self, model: Model, split: Split, part: Part) -> Ranks:
         """The ranks of the targets of a held-out part, down to the largest cut-off.
 
-        `progress` is called with the number of instances of each block that is finished.
+        With `update`, a model that can learns each row of the test part after it was asked for, and is then as before.
         """
-        return self.rank_instances(model, self.instances(split, part), progress=progress)
+        instances = self.instances(split, part)
+        return self.rank_stream(model, split, instances) if part == "test" else self.rank_instances(model, instances)
+
+    def rank_stream(self, model: Model, split: Split, instances: EvalInstances) -> Ranks:
+        """The ranks of the targets of some instances of the test part; with `update`, the model learns its rows."""
+        if not (self.update and model.can_update):
+            return self.rank_instances(model, instances)
+        with Stream.of(split, instances).learnt_by(model) as learn:
+            return self.rank_instances(model, instances, block=1, after=learn)
 
     def rank_instances(self, model: Model, instances: EvalInstances, **options: Any) -> Ranks:
         """The ranks of the targets of some instances; `options` are those of `segue.evaluation.ranking.rank`."""
@@ -240,6 +278,10 @@ class RankingProtocol(Protocol):
             targets += "; users who share an event (an item at a time) with a later part are left out of training"
         if self.gives_request_time:
             targets += "; models may read when the next item is requested: the time of the target"
+        if self.update:
+            targets += "; models that can, learn each test row right after the item was asked for"
+        if self.retrain != "never":
+            targets += f"; models are trained anew on all rows before {PERIODS[self.retrain]}"
         if self.cold_items:
             targets += f"; {self.cold_items:.0%} of the items (seed {self.cold_seed}) are left out of training"
         targets += self._describe_sample()

@@ -164,6 +164,29 @@ class Ranks(Predictions):
         if not fits:
             raise ValueError("the ranks do not belong to the instances")
 
+    @classmethod
+    def join(cls, parts: Sequence[Ranks]) -> Ranks:
+        """The instances of all parts in their order, at least one; parts have the same depth."""
+        dropped: dict[str, int] = {}
+        for part in parts:
+            for reason, number in part.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + number
+
+        def joined(arrays: list[Any]) -> Any:
+            return None if any(array is None for array in arrays) else np.concatenate(arrays)
+
+        return cls(
+            user=joined([part.user for part in parts]),
+            rank=joined([part.rank for part in parts]),
+            offsets=offsets_of(np.concatenate([part.num_targets for part in parts])),
+            top=joined([part.top for part in parts]),
+            depth=parts[0].depth,
+            dropped=dropped,
+            row=joined([part.row for part in parts]),
+            rank_other_ties=joined([part.rank_other_ties for part in parts]),
+            next_steps=NextSteps.join([part.next_steps for part in parts if part.next_steps]),
+        )
+
     def counts(self) -> dict[str, int]:
         return {"targets": len(self.rank)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,7 +64,14 @@ class MeasuredTest(NamedTuple):
     peak_mb: int | None
 
 
-def measured_test(protocol: Protocol, model: Model, split: Split, *, training_peak: int | None) -> MeasuredTest:
+def measured_test(
+    protocol: Protocol,
+    model: Model,
+    split: Split,
+    *,
+    training_peak: int | None,
+    evaluate: Callable[[], Predictions] | None = None,
+) -> MeasuredTest:
     """Evaluate a trained model on the test part of a split, and measure what that takes.
 
     Args:
@@ -72,7 +79,8 @@ def measured_test(protocol: Protocol, model: Model, split: Split, *, training_pe
         model: the trained model.
         split: of the log, made by the protocol.
         training_peak: the peak memory of its training in MB, which the peak of both includes; None if it is unknown.
+        evaluate: what evaluates it, if the protocol alone does not.
     """
     with stopwatch() as watch, PeakMemory() as memory:
-        predictions = protocol.evaluate(model, split, "test")
+        predictions = evaluate() if evaluate else protocol.evaluate(model, split, "test")
     return MeasuredTest(predictions, watch.cpu_seconds, largest(training_peak, memory.mb))

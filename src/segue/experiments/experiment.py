@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result, measured_test
 from segue.experiments.outcome import FinalFit, Outcome
+from segue.experiments.retrained import rank_retrained
 from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.registry import find
 from segue.reporting.console import say
@@ -236,10 +238,14 @@ class Experiment:
         )
 
     def evaluate(self, model: Model, split: Split, training: Training) -> Result:
-        """The result of a trained model on the test part."""
+        """The result of a trained model on the test part; with `retrain`, it is trained anew while the part goes by."""
+
+        is_retrained = getattr(self.protocol, "retrain", "never") != "never"
+        evaluate = partial(rank_retrained, self, model, split, training.best) if is_retrained else None
+        test = measured_test(self.protocol, model, split, training_peak=training.peak_mb, evaluate=evaluate)
         return Result(
             model=self.name,
-            **measured_test(self.protocol, model, split, training_peak=training.peak_mb)._asdict(),
+            **test._asdict(),
             protocol=self.protocol,
             log=split.log.fingerprint,
             items=split.log.num_items,

@@ -17,6 +17,7 @@ from segue.batches.left_out_rows import LeftOutRows
 from segue.data import synthetic
 from segue.data.event_types import target_weights
 from segue.data.log import Log
+from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.neighbours.learnt_counts import RELATIONS, LearntCounts
 from segue.nn.sparse import SparseMatrix
@@ -158,3 +159,35 @@ def test_the_gradient_of_row_sums() -> None:
     weights = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.allclose(matrix.differentiable_row_sums(rows, weights), matrix.weighted_row_sums(rows, weights))
     torch.autograd.gradcheck(lambda w: matrix.differentiable_row_sums(rows, w), weights)
+
+
+@settings(max_examples=30)
+@given(HISTORIES, st.integers(0, 9))
+def test_updates_one_by_one_are_a_count_of_the_longer_log(histories: list[list[int]], seed: int) -> None:
+    """The first events are counted, and the others are added in any order that keeps the order of each user."""
+    whole = synthetic.from_sequences(histories, num_items=ITEMS)
+    rng = np.random.default_rng(seed)
+    cuts = [int(rng.integers(0, len(history) + 1)) for history in histories]
+    model = counted(synthetic.from_sequences([h[:c] for h, c in zip(histories, cuts, strict=True)], num_items=ITEMS))
+    left = [user for user, (h, c) in enumerate(zip(histories, cuts, strict=True)) for _ in range(len(h) - c)]
+    for user in rng.permutation(left):
+        model.update([histories[user][: cuts[user]]], [histories[user][cuts[user]]])
+        cuts[user] += 1
+    expected = counted(whole)
+    batch = Batch(torch.tensor([0]), torch.tensor([[1, 2, 3]]))
+    torch.testing.assert_close(model.score(batch), expected.score(batch), atol=1e-9, rtol=0)
+    for key, value in model.state_dict().items():  # which takes the added counts over
+        stored = expected.state_dict()[key]
+        if "counts" not in key:
+            torch.testing.assert_close(value, stored, atol=1e-9, rtol=0)
+    torch.testing.assert_close(model.score(batch), expected.score(batch), atol=1e-9, rtol=0)
+    loaded = counted(whole)
+    loaded.load_state_dict(model.state_dict())
+    assert torch.equal(loaded.score(batch), model.score(batch))
+
+
+def test_a_model_with_targets_of_some_types_is_not_updated() -> None:
+    log = synthetic.from_sequences([[1, 2, 3], [2, 3]], num_items=ITEMS)
+    model = counted(replace(log, is_target=np.arange(len(log.item)) % 2 == 0))
+    with pytest.raises(ConfigError, match="events of different types count differently in this model"):
+        model.update([[1]], [2])

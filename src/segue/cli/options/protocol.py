@@ -112,10 +112,11 @@ class ProtocolOptions(EvaluationOptions):
     """How the log is split and which items are ranked.
 
     Attributes:
-        protocol: Evaluation protocol: leave-one-out, next-basket, last-session, recbole, hgn, global-time, whole-users,
-            session, given, last-day or ratings. The default is session or given if the log comes with a split,
-            otherwise leave-one-out. By default, leave-one-out, next-basket and given rank what a user has already had
-            only if users of the log often return to items; hgn never ranks it; the others that rank always do.
+        protocol: Evaluation protocol: leave-one-out, next-basket, last-session, recbole, hgn, global-time, prequential,
+            whole-users, session, given, last-day or ratings. The default is session or given if the log comes with a
+            split, otherwise leave-one-out. By default, leave-one-out, next-basket and given rank what a user has
+            already had only if users of the log often return to items; hgn never ranks it; the others that rank always
+            do.
         valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a
             number of rows (leave-one-out) or of days (last-day).
         test: Size of the test part, likewise.
@@ -136,6 +137,10 @@ class ProtocolOptions(EvaluationOptions):
         cold_items: Leave all rows of this share of the items, drawn at random, out of training. They stay in histories
             and are targets of validation and test; --by popularity shows their figures apart.
         cold_seed: Seed of that draw. The default is 0.
+        update: Whether models that can learn each event of the test at once do so, after the item was asked for. The
+            default is that of the protocol: prequential does, global-time does not.
+        retrain: When models are trained anew on all events before, while the test goes by: never, hourly or nightly.
+            Protocols prequential and global-time.
     """
 
     protocol: str | None = None
@@ -150,6 +155,8 @@ class ProtocolOptions(EvaluationOptions):
     request_time: Literal["unknown", "known"] = "unknown"
     cold_items: float = 0.0
     cold_seed: int = 0
+    update: Annotated[bool | None, Parameter(show_default=False)] = None
+    retrain: Literal["never", "hourly", "nightly"] = "never"
 
     def without_log(self) -> Protocol:
         """The protocol as far as it is known before the log is read, to find wrong options early."""
@@ -178,11 +185,13 @@ class ProtocolOptions(EvaluationOptions):
         protocol = with_arguments(protocol, given, log) if given else protocol
         if self.exclude_seen is None and log is not None and self.protocol:  # a guessed one has the rule of the log
             protocol = with_seen_rule_of_log(protocol, log)
-        names = ("horizon", "leak", "request_time", "cold_items", "cold_seed")
+        names = ("horizon", "leak", "request_time", "cold_items", "cold_seed", "retrain")
         settings: dict[str, Any] = {name: getattr(self, name) for name in names}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
         if self.targets:
             changed["targets"] = tuple(self.targets)
+        if self.update is not None:
+            changed["update"] = self.update
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))
 
 

@@ -9,7 +9,7 @@ DotProductModel   scores with a dot product: it implements `query` and `item_vec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -102,6 +102,7 @@ class Model(nn.Module, ABC):
             item and its position, plus a term without any item; "no" for every other model.
         keeps_state: whether a session can be read one item at a time: `advance(state, item)` returns the state after
             an item (the first state is None), and `state_query(state)` the query vector.
+        can_update: whether `update` learns new events at once.
         item_similarity: what `item_similarities` returns, in words; empty if the model does not compare items.
 
     Attributes:
@@ -122,6 +123,7 @@ class Model(nn.Module, ABC):
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"
     keeps_state: ClassVar[bool] = False
+    can_update: ClassVar[bool] = False
     item_similarity: ClassVar[str] = ""
     window: int | None
     exclude_seen: bool | None = None
@@ -194,6 +196,18 @@ class Model(nn.Module, ABC):
             ConfigError: the model does not compare items (`item_similarity` is empty).
         """
         raise ConfigError(f"{self.name}: has neither item vectors nor a table of similar items")
+
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        """Learn one more event of each of some users at once.
+
+        Args:
+            histories: the items of each user so far, oldest first; empty for a new user.
+            items: the item of the event of each of them.
+
+        Raises:
+            ConfigError: the model has to be trained anew (`can_update` is false).
+        """
+        raise ConfigError(f"{self.name}: cannot learn single events; train it anew on the longer log")
 
     def readable(self, batch: AnyBatch) -> AnyBatch:
         """A batch with padding anywhere in its histories, in the form that `score` reads.

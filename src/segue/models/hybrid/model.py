@@ -22,7 +22,7 @@ neural networks meet the neighborhood, RecSys 2017), who choose one weight by ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -80,6 +80,7 @@ class Hybrid(GradientModel):
 
     name = "hybrid"
     training_cost = "high"
+    can_update = True
     Config = HybridConfig
     space: ClassVar[Space] = {"network": Choice("core", "gru")}
     item_similarity = LearntCounts.item_similarity
@@ -231,6 +232,10 @@ class Hybrid(GradientModel):
         scores = self.pool([counts, *neighbours, self._network_opinion(batch)])
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
+
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        """Count one more event of each of some users; the network and the pool stay as they are."""
+        self.counts.update(histories, items)
 
     @torch.no_grad()
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:

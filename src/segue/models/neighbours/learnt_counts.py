@@ -24,7 +24,7 @@ n_j and the rows that are learnt from.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -39,12 +39,13 @@ from segue.batches.left_out_rows import LeftOutBatch, LeftOutRows
 from segue.config import Field
 from segue.data.event_types import item_weights
 from segue.data.log import Log
+from segue.errors import require
 from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.pair_counts import PairWeights, count_pairs
 from segue.models.base.search_space import Choice, Space, Uniform
+from segue.nn.growing_matrix import GrowingMatrix
 from segue.nn.optim import Adam, polynomial_lr
-from segue.nn.sparse import SparseMatrix
 from segue.reporting.console import progress
 
 
@@ -89,6 +90,7 @@ class LearntCounts(DirectModel):
     space: ClassVar[Space] = {"window": Choice(10, 20, 50), "shrinkage": Uniform(0.5, 20.0)}
     item_similarity = "how strongly the item raises the score of the other as the newest of a history"
     skips_padding = "anywhere"
+    can_update = True
     config: LearntCountsConfig
     window: int
     count: Tensor
@@ -98,7 +100,7 @@ class LearntCounts(DirectModel):
         super().__init__(config, sizes)
         self.window = config.window
         num_ids = sizes.num_items + 1
-        self.counts = nn.ModuleList(SparseMatrix((num_ids, num_ids)) for _ in RELATIONS)  # C_r
+        self.counts = nn.ModuleList(GrowingMatrix((num_ids, num_ids)) for _ in RELATIONS)  # C_r
         self.register_buffer("count", torch.zeros(num_ids))  # n_i
         self.register_buffer("target_count", torch.zeros(num_ids))  # n_j
         floor, decay = FIRST_AGES
@@ -136,8 +138,28 @@ class LearntCounts(DirectModel):
                 optimizer.step()
                 bar.advance()
 
-    def _matrices(self) -> list[SparseMatrix]:
-        return [matrix for matrix in self.counts if isinstance(matrix, SparseMatrix)]
+    def _matrices(self) -> list[GrowingMatrix]:
+        return [matrix for matrix in self.counts if isinstance(matrix, GrowingMatrix)]
+
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        """Count one more event of each of some users, as if the log had been counted with it; the weights stay.
+
+        Raises:
+            ConfigError: events of different types count differently, and here they have none.
+        """
+        require(
+            bool((self.count == self.target_count).all()),
+            f"{self.name}: events of different types count differently in this model, so it cannot be updated; fit it "
+            "to the longer log",
+        )
+        for history, item in zip(histories, items, strict=True):
+            for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
+                by_distance, reach = relation.pairs.by_distance(), relation.pairs.max_distance
+                for distance, earlier in enumerate(reversed(history[-reach:]), 1):
+                    matrix.add(earlier, item, by_distance[reach + distance])
+                    matrix.add(item, earlier, by_distance[reach - distance])
+            self.count[item] += 1
+            self.target_count[item] += 1
 
     def loss(self, batch: LeftOutBatch) -> Float[Tensor, ""]:
         """The mean cross-entropy of the targets, without what the users' own rows add to the counts."""

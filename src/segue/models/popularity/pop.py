@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ class Pop(DirectModel):
     Config = EventWeightsConfig
     config: EventWeightsConfig
     window = 0
+    can_update = True
     count: Tensor
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -32,6 +34,10 @@ class Pop(DirectModel):
 
     def fit(self, log: Log) -> None:
         self.count.copy_(torch.from_numpy(item_weights(log, self.config.target_weights(log))))
+
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        for item in items:
+            self.count[item] += 1
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         count = self.count.clone()
