@@ -6,6 +6,7 @@ import builtins
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -83,6 +84,25 @@ def test_bar_lengths_are_proportional_to_values(drawn: dict[str, str]) -> None:
     assert float(bars[1]) == pytest.approx(2 * float(bars[0]))
 
 
+def steps_between_points(svg: str, axis: int) -> list[float]:
+    """The distances in pixels of neighbouring points of a chart, along x (0) or y (1)."""
+    found = re.findall(r'aria-roledescription="point" transform="translate\(([\d.]+),([\d.]+)\)"', svg)
+    places = sorted({round(float(point[axis]), 3) for point in found})
+    return [after - before for before, after in pairwise(places)]
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "ratio"),
+    [("plain points", 0, 2), ("points", 0, 1), ("line", 0, 1), ("line", 1, 1), ("steps", 1, 1)],
+)
+def test_a_logarithmic_axis_shows_ratios_and_another_one_differences(
+    drawn: dict[str, str], name: str, axis: int, ratio: float
+) -> None:
+    """k is 5, 10 and 20, so its steps are equal on a logarithmic axis, and double on another one."""
+    first, second = steps_between_points(drawn[name], axis)
+    assert second / first == pytest.approx(ratio, abs=0.01)
+
+
 def test_heatmap_opacity_is_relative_to_the_column(drawn: dict[str, str]) -> None:
     svg = drawn["cells"]
     opacities = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', svg)
@@ -124,6 +144,16 @@ def test_a_renderer_that_dies_is_an_error(
     with pytest.raises(DataError, match=f"charts cannot be drawn: {message}"):
         save_chart(charts()["line"], tmp_path / "chart.svg")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "kinds"), [(7, "rows"), (8, "rows many"), (11, "rows many"), (12, "rows many too-many")]
+)
+def test_a_table_says_how_wide_it_is(tmp_path: Path, number: int, kinds: str) -> None:
+    """The style of the page turns a table of many columns on a narrow screen, and one of very many on any."""
+    rows = [{f"column {n}": n for n in range(number)}]
+    text = write_page("Wide", [("Rows", [rows])], tmp_path / "page.html").read_text()
+    assert re.findall(r'<table class="([^"]*)">', text) == [kinds]
 
 
 def test_png_and_html_files(tmp_path: Path) -> None:

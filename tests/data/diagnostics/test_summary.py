@@ -49,6 +49,14 @@ def test_the_statistics_of_a_small_log():
     assert sum(summary.span.activity) == 7
 
 
+def test_the_bars_of_users_begin_with_the_shortest_and_leave_out_none_between():
+    summary = summarise(from_sequences([[1, 2], [1, 3], [1, 2, 3, 4, 5, 1, 2, 3, 4]]))
+    assert summary.user_lengths == (0, 2, 0, 1)
+    bars = [line.split() for line in drawn(summary).splitlines() if line.strip().endswith("users") and "-" in line]
+    assert [(bar[0], bar[-2]) for bar in bars] == [("2-3", "2"), ("4-7", "0"), ("8-15", "1")]
+    assert "1 event " not in drawn(summary)
+
+
 def test_gini_coefficient_of_equal_and_of_concentrated_popularity():
     even = summarise(from_sequences([[1, 2, 3, 4], [4, 3, 2, 1]]))
     assert even.gini == pytest.approx(0)
