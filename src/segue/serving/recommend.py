@@ -120,8 +120,8 @@ def recommend(  # noqa: PLR0913  one keyword for each part of the question
         log: the names of users and items, and the histories of known users.
         user: the name of a user, or None for an anonymous user. An unknown user is taken as an anonymous one.
         history: names of items, oldest first; by default the user's history in the log. Unknown items are left out.
-        times: when the events of `history` were, in the unit of the log, for models that read times; by default at
-            the time of the request.
+        times: when the events of `history` were, in the unit of the log, for models that read times, or sessions that
+            a pause ends; by default at the time of the request, and the sessions are unknown.
         types: the types of the events of `history`, such as "view", for models that read them; unknown by default.
         features: the features of these events, such as {"device": "mobile"}, for models that read them; unknown by
             default.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -13,7 +14,11 @@ from segue import testing
 from segue.batches.batch import SequenceBatch
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Experiment
 from segue.models.registry import MODELS
+from segue.service.retraining.retrain import retraining_experiment
+from segue.serving.saved_model import load, save
 from segue.testing.subject import evaluation_batch, small_log
 from segue.training.loop import fit
 
@@ -93,3 +98,12 @@ def test_wrong_settings_are_refused() -> None:
         testing.subject(MODELS["sasrec"], **SETTINGS).build(small_log())
     with pytest.raises(ConfigError, match="must be one of per_target, shared"):
         MODELS["gru4rec"].configure(SETTINGS)
+
+
+def test_a_store_cannot_train_such_a_model_again(tmp_path: Path) -> None:
+    protocol = Protocol.named("leave-one-out")
+    settings = {**SETTINGS, "epochs": 1, "embedding_dim": 4}
+    outcome = Experiment(model="sasrec", protocol=protocol, settings=settings).run(LOG)
+    saved = load(save(outcome.model, LOG, tmp_path / "model", **outcome.about()))
+    with pytest.raises(ConfigError, match="was trained on impressions, and a store keeps none; train it on a log that"):
+        retraining_experiment(saved, LOG)
