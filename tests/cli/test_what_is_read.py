@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .logs import done
@@ -45,6 +47,30 @@ def test_what_a_given_history_lacks_is_said(model, segue, visits):
     for command in ("recommend", "explain"):
         assert unknown not in said(segue, f"{command} models/m --user u3")
         assert unknown in said(segue, f"{command} models/m --history 3,5")
+
+
+def test_times_of_a_given_history_are_read(segue, here, visits):
+    done(segue(f"run sasrec shop.csv {SMALL} sessions=positions session_gap=60"))
+    ask, times = "recommend models/sasrec --history 3,5,2 --json out.json", "--times 1600000000,1600000010,1600000200"
+    done(segue(ask))
+    plain = json.loads((here / "out.json").read_text())
+    assert "sessions of events" not in said(segue, f"{ask} {times}")
+    assert json.loads((here / "out.json").read_text()) != plain
+    code, _, err = segue(f"{ask} --times 2020-09-13T12:26,2020-09-13,1600000200")
+    assert code == 2
+    assert "go back; give the oldest item first" in " ".join(err.split())
+    for words, message in {
+        "--history 3,5 --times 1600000000": "1 times for 2 items; give one for each item of the history",
+        "--user u3 --times 1600000000": "no history; give one with --history or --item",
+        "--history 3 --times soon": "--times soon",
+        "--all --out x.csv --times 1600000000": "--all and --times: give only one of them",
+    }.items():
+        code, _, err = segue(f"recommend models/sasrec {words}")
+        assert code == 2
+        assert message in " ".join(err.split())
+    code, _, err = segue("recommend models/pop --history 3 --times 1600000000")
+    assert code == 2
+    assert "pop does not read when events were; leave it out" in " ".join(err.split())
 
 
 def test_columns_that_no_model_reads_are_named(segue, visits):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -30,11 +32,14 @@ class WhoOptions(HistoryOptions):
 
     Attributes:
         item: An item of the history, whatever its name, in place of --history. Repeat the option, oldest item first.
+        times: When the events of the history were, one time for each item, separated by commas, for models that read
+            times or sessions: 2024-01-31, 2024-01-31T10:00 or numbers in the unit of the log's times.
         all: All users of the log. Needs --out.
         users: File of users: one name a line, or .csv, .parquet or .json. Needs --out.
     """
 
     item: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="ITEM")] = ()
+    times: Annotated[str | None, Parameter(show_default=False)] = None
     all: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     users: Annotated[Path | None, Parameter(name=["--users", "--users-file"])] = None
 
@@ -46,6 +51,7 @@ class WhoOptions(HistoryOptions):
         """
         many = [name for name, given in (("--all", self.all), ("--users", self.users is not None)) if given]
         one = {"--user": self.user is not None, "--history": self.history is not None, "--item": bool(self.item)}
+        one["--times"] = self.times is not None
         if len(many) > 1 or (many and any(one.values())):
             given = [*many, *(name for name, is_given in one.items() if is_given)]
             raise ConfigError(f"{' and '.join(given)}: give only one of them")
@@ -104,13 +110,15 @@ def recommend(
         write_json_output(json, {"model": str(model), "out": str(out), **asdict(counts)})
         return
     history = read_history(log, who.history, who.item)
+    times = None if who.times is None else _event_times(who.times, history, saved)
     if history:
-        say_unknown(saved.model)
+        say_unknown(saved.model, timed=times is not None)
     recommended = recommend_items(
         saved.model,
         log,
         user=who.user,
         history=history,
+        times=times,
         time=time,
         k=k,
         exclude_seen=candidates.exclude_seen,
@@ -120,6 +128,26 @@ def recommend(
     last_seen = last_titles(log, make_query(log, who.user, history))
     show(*recommendation_tables(recommended, last_seen, who.user))
     write_json_output(json, {"model": str(model), "user": who.user, "last_seen": last_seen, **as_json(recommended)})
+
+
+def _event_times(text: str, history: Sequence[Any] | None, saved: SavedModel) -> list[int]:
+    """The times of --times in the unit of the log.
+
+    Raises:
+        ConfigError: there is no history of so many items, the model reads no times, or one is no date or is before the
+            one in front of it.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if history is None or len(parts) != len(history):
+        what = "no history; give one with --history or --item" if history is None else f"{len(history):,} items"
+        raise ConfigError(f"--times {text}: {len(parts):,} times for {what}; give one for each item of the history")
+    rule = saved.model.session_rule
+    if not (saved.model.reads_times or (rule and rule.gap)):
+        raise ConfigError(f"--times {text}: {saved.model.name} does not read when events were; leave it out")
+    times = [date_in(part, saved.log, "--times") for part in parts]
+    if any(later < earlier for earlier, later in pairwise(times)):
+        raise ConfigError(f"--times {text}: go back; give the oldest item first")
+    return times
 
 
 def _request_time(at: str, saved: SavedModel, out: Path | None) -> int:

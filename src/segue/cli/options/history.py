@@ -47,16 +47,16 @@ class HistoryOptions:
 HISTORY_DEFAULTS = HistoryOptions()
 
 
-def say_unknown(model: Model) -> None:
-    """Say what a model reads of the events of a history and does not know of one that is given by its items."""
+def say_unknown(model: Model, *, timed: bool = False) -> None:
+    """Say what a model reads of events and does not know of a history that is given by items, or with their times."""
     unknown = f"{model.name} reads the {{}} of events, and those of a given history are unknown to it"
-    if model.reads_times:
+    if model.reads_times and not timed:
         say(f"{unknown.format('times')}: all count as of the time of the request")
     if model.reads_event_types:
         say(unknown.format("types"))
     if model.reads_event_features:
         say(unknown.format("features"))
-    if model.session_rule is not None:
+    if model.session_rule is not None and not (timed and model.session_rule.gap):
         say(unknown.format("sessions"))
 
 
