@@ -130,9 +130,27 @@ def explanation_tables(explanation: Explanation, model: str, owner: str) -> list
     rows += [[name, "", *("" for _ in gates), *cells] for name, cells in total_rows(explanation, decimals)]
     table = FittedTable(columns, rows, section=len(past) or None)
     heading = Text("Contributions of the past items:")
+    below = [*parts_table(explanation), heading, table, *map(Text, legend_of(explanation, model))]
     if recommended.fallback is not None:
         return [*notes, Text(f"Recommended to {owner}:"), items, Text(_NOTHING_TO_EXPLAIN)]
-    return [*notes, Text(f"Recommended to {owner}:"), items, heading, table, *map(Text, legend_of(explanation, model))]
+    return [*notes, Text(f"Recommended to {owner}:"), items, *below]
+
+
+def parts_table(explanation: Explanation) -> list[Text | FittedTable]:
+    """How each part of a combined model ranks the recommendations; nothing for a model without parts."""
+    from rich.text import Text
+
+    from segue.reporting.tables import Column, FittedTable
+
+    if not explanation.parts:
+        return []
+    ranks = [str(rank) for rank in range(1, len(explanation.recommended) + 1)]
+    columns = [Column(name="part"), *(Column(name=name, right=True) for name in ("share", *ranks))]
+    rows = [
+        [part.name, "" if part.share is None else f"{part.share:.0%}", *(f"{place:,}" for place in part.places)]
+        for part in explanation.parts
+    ]
+    return [Text("Rank of each recommendation in each part of the model alone:"), FittedTable(columns, rows)]
 
 
 def shown_values(explanation: Explanation) -> list[float]:

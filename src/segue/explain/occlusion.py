@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -37,6 +37,7 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import DataError, require
+from segue.explain.parts import PartOpinion, part_opinions
 from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.nn.recorder import Recording, recording
@@ -93,6 +94,7 @@ class Explanation:
         additive: whether `rest`, `older` and all contributions add up to the scores, except for rounding.
         removal: what takes the place of an item that is left out. "kept": nothing, and the others keep their positions;
             "closed": the older items move up; "closed at the newest item": they do so for the newest item alone.
+        parts: how each part of a combined model ranks the recommendations; empty for a model without parts.
     """
 
     recommended: Recommendations
@@ -103,6 +105,7 @@ class Explanation:
     num_unread: int
     additive: bool
     removal: Removal
+    parts: list[PartOpinion] = field(default_factory=list)
 
 
 def explain(
@@ -173,6 +176,7 @@ def explain(
         num_unread=found.num_unread,
         additive=is_additive(model),
         removal=removal_of(model),
+        parts=part_opinions(model, batch, ids, excluded),
     )
 
 

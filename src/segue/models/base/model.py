@@ -179,6 +179,10 @@ class Model(nn.Module, ABC):
         """The models that this one combines; none by default."""
         return ()
 
+    def part_shares(self, batch: Batch) -> Float[Tensor, "B K"] | None:
+        """How much each of K parts counts for each row, from 0 to 1; None where parts have no shares, by default."""
+        return None
+
     @property
     def scored_window(self) -> int | None:
         """Number of most recent items that scores depend on, the largest of all parts; None for the whole history."""

@@ -45,6 +45,10 @@ class Blend(Model):
     def parts(self) -> tuple[Model, ...]:
         return self.first, self.second
 
+    def part_shares(self, batch: Batch) -> Float[Tensor, "B K"]:
+        weight = self.config.weight
+        return torch.tensor([[1 - weight, weight]]).repeat(len(batch), 1)
+
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         weight = self.config.weight
         scores = mix(

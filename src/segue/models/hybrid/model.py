@@ -223,15 +223,23 @@ class Hybrid(GradientModel):
         excluded[:, 0] = True
         return excluded
 
-    @torch.no_grad()
-    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+    def _opinions(self, batch: Batch) -> list[Opinion]:
+        """The opinions of all parts, in the order of `parts`."""
         if self.window is not None:
             batch = batch.last_events(self.window)
         counts = self._counts_opinion(batch, self.counts.score(self.counts.readable(batch)))
         neighbours = [] if self.neighbours is None else [self._neighbours_opinion(batch)]
-        scores = self.pool([counts, *neighbours, self._network_opinion(batch)])
+        return [counts, *neighbours, self._network_opinion(batch)]
+
+    @torch.no_grad()
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        scores = self.pool(self._opinions(batch))
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
+
+    @torch.no_grad()
+    def part_shares(self, batch: Batch) -> Float[Tensor, "B K"]:
+        return self.pool.shares(torch.cat([opinion.features for opinion in self._opinions(batch)], 1))
 
     def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
         """Count one more event of each of some users; the network and the pool stay as they are."""
