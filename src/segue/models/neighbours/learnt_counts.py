@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -56,6 +56,12 @@ class Relation:
     pairs: PairWeights
     alpha: float
     beta: float
+
+    @cached_property
+    def by_distance(self) -> list[float]:
+        """The weight of a pair by distance, see `PairWeights.by_distance`; a list is read faster, one by one."""
+        weights: list[float] = self.pairs.by_distance().tolist()
+        return weights
 
 
 RELATIONS = (
@@ -103,6 +109,7 @@ class LearntCounts(DirectModel):
         self.counts = nn.ModuleList(GrowingMatrix((num_ids, num_ids)) for _ in RELATIONS)  # C_r
         self.register_buffer("count", torch.zeros(num_ids))  # n_i
         self.register_buffer("target_count", torch.zeros(num_ids))  # n_j
+        self._all_alike: bool | None = None  # whether all events are targets of weight 1; None until it is needed
         floor, decay = FIRST_AGES
         ages = [math.log(floor + (1 - floor) * decay**age) for age in range(config.window)]
         self.relation_weight = nn.Parameter(torch.full((len(RELATIONS),), -math.log(len(RELATIONS))))  # b
@@ -120,6 +127,7 @@ class LearntCounts(DirectModel):
 
     def learning(self, log: Log) -> tuple[Callable[[int], None], int]:
         weights = self.config.target_weights(log)
+        self._all_alike = None
         for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
             matrix.set_rows(count_pairs(log, relation.pairs, weights))
         self.count.copy_(torch.from_numpy(log.counts()))
@@ -147,14 +155,16 @@ class LearntCounts(DirectModel):
         Raises:
             ConfigError: events of different types count differently, and here they have none.
         """
+        if self._all_alike is None:
+            self._all_alike = bool((self.count == self.target_count).all())
         require(
-            bool((self.count == self.target_count).all()),
+            self._all_alike,
             f"{self.name}: events of different types count differently in this model, so it cannot be updated; fit it "
             "to the longer log",
         )
         for history, item in zip(histories, items, strict=True):
             for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
-                by_distance, reach = relation.pairs.by_distance(), relation.pairs.max_distance
+                by_distance, reach = relation.by_distance, relation.pairs.max_distance
                 for distance, earlier in enumerate(reversed(history[-reach:]), 1):
                     matrix.add(earlier, item, by_distance[reach + distance])
                     matrix.add(item, earlier, by_distance[reach - distance])
