@@ -58,7 +58,9 @@ class GrowingMatrix(SparseMatrix):
             for b, l in has_more.nonzero().tolist():
                 cells = added[int(rows[b, l])]
                 columns = torch.tensor(list(cells), device=sums.device)
-                sums[b].index_add_(0, columns, weights[b, l] * torch.tensor(list(cells.values())).to(sums))
+                sums[b].index_add_(
+                    0, columns, weights[b, l] * torch.tensor(list(cells.values()), dtype=torch.float64).to(sums)
+                )
         return sums
 
     def _save_to_state_dict(self, *args: Any, **options: Any) -> None:
