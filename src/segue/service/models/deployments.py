@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from segue.data.event_features import EventFeature
 from segue.errors import ConfigError, DataError, did_you_mean
 from segue.json_files import problem_text
+from segue.service.models.item_numbers import ItemNumbers, numeric_columns
 from segue.service.models.loaded_model import LoadedModel
 
 SHADOW = "shadow"  # in place of the arm, for lists of shadow models
@@ -149,13 +150,22 @@ class Deployment:
         return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
 
     @cached_property
-    def numbers(self) -> Mapping[str, tuple[EventFeature, str]]:
+    def event_numbers(self) -> Mapping[str, tuple[EventFeature, str]]:
         """The event features that a model knows as numbers, by name: the column, and the name of the model."""
         return {
             column.name: (column, name)
             for name, model in self.models.items()
             for column in model.saved.log.event_feature_columns
             if not column.categories
+        }
+
+    @cached_property
+    def item_numbers(self) -> Mapping[str, tuple[ItemNumbers, str]]:
+        """The columns of items that a model has as features and knows as numbers: which, and the name of the model."""
+        return {
+            column: (kind, name)
+            for name, loaded in self.models.items()
+            for column, kind in numeric_columns(loaded.model, loaded.saved.log).items()
         }
 
     def stored(self) -> StoredDeployment:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException
-from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from segue.data.event_features import EventFeature
 from segue.event_store.clock import now, to_microseconds
 from segue.event_store.event import IMPORTED, Event, content_id
 from segue.event_store.event_ids import UsedIdError
@@ -21,6 +18,7 @@ from segue.service.http.times import PastTime
 from segue.service.routes.dependencies import get_service
 from segue.service.routes.item_values import FeatureValue
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
+from segue.service.routes.readable import check_event_features
 from segue.service.service import Service
 
 router = APIRouter(tags=["events"], route_class=JsonRoute)
@@ -120,31 +118,14 @@ async def add_events(body: Body, service: Annotated[Service, Depends(get_service
     If the id of an event was used for another user or item, the answer is 409, and no event of the request is stored.
     """
     arrival = now()
-    _check_features(body, service.deployment.numbers)
-    events = [one.to_event(arrival) for one in (body.events if isinstance(body, NewEvents) else [body])]
+    given, field = (body.events, "events") if isinstance(body, NewEvents) else ([body], "")
+    check_event_features([one.features for one in given], service.deployment.event_numbers, field=field)
+    events = [one.to_event(arrival) for one in given]
     try:
         stored = await service.writer.write(events)
     except UsedIdError as error:
         raise HTTPException(409, _used(list(error.places), len(events))) from error
     return Stored(stored=sum(stored), duplicates=len(stored) - sum(stored))
-
-
-def _check_features(body: NewEvent | NewEvents, numbers: Mapping[str, tuple[EventFeature, str]]) -> None:
-    """Refuse a text in the place of a number: no model could be trained on the log of the store any more.
-
-    Raises:
-        RequestValidationError: a model reads a feature as numbers, and the value is none.
-    """
-    several = isinstance(body, NewEvents)
-    wrong: list[dict[str, Any]] = []
-    for number, event in enumerate(body.events if isinstance(body, NewEvents) else [body]):
-        for name, value in (event.features or {}).items() if numbers else ():
-            column, model = numbers.get(name, (None, ""))
-            if column is not None and (problem := column.problem(value)):
-                place = ("body", *(("events", number) if several else ()), "features", name)
-                wrong.append({"loc": place, "msg": f"{problem} for the model {model}; send a number, or null"})
-    if wrong:
-        raise RequestValidationError(wrong)
 
 
 def _used(places: list[int], size: int) -> str:

@@ -23,6 +23,7 @@ from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
 from segue.service.routes.dependencies import get_service
 from segue.service.routes.item_values import ColumnValue
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
+from segue.service.routes.readable import check_item_columns
 from segue.service.service import Service
 from segue.serving.item_filter import ItemFilter
 from segue.serving.score_rules import ScoreRules
@@ -156,6 +157,7 @@ class SimilarItems(BaseModel):
 @router.put("/items", summary="Write one item or several", openapi_extra=needs("write"))
 async def put_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
     """Write whole items. They have nothing that is not given, whatever was known of them, or a model knows."""
+    _check_columns(body, service)
     items = [Item(one.item, **one.values(), complete=True) for one in _items(body)]
     return _stored(service, await service.shop.write(lambda table: table.put(items)))
 
@@ -167,6 +169,7 @@ async def change_items(body: Body, service: Annotated[Service, Depends(get_servi
     Null takes away a title, or the value of a column, also if a model knows one. An item that is not there is added;
     what models know of it counts where nothing is given.
     """
+    _check_columns(body, service)
     changes = [(one.item, one.values()) for one in _items(body)]
     return _stored(service, await service.shop.write(lambda table: table.update(changes)))
 
@@ -238,6 +241,11 @@ async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_servi
 
 def _items(body: NewItem | NewItems) -> Sequence[NewItem]:
     return body.items if isinstance(body, NewItems) else [body]
+
+
+def _check_columns(body: NewItem | NewItems, service: Service) -> None:
+    field = "items" if isinstance(body, NewItems) else ""
+    check_item_columns([one.columns for one in _items(body)], service.deployment.item_numbers, field=field)
 
 
 def _stored(service: Service, items: Sequence[Item]) -> StoredItems:
