@@ -196,7 +196,8 @@ OF_A_SPLIT = {
         r"--test 1: the protocol session has no such option \(it takes --valid, .*choose one .*global-time",
     ),
     "date of another protocol": Bad(
-        "run pop events.csv --date 2020-01-01", r"--date 2020-01-01: the protocol leave-one-out .*global-time, ratings"
+        "run pop events.csv --date 2020-01-01",
+        r"--date 2020-01-01: the protocol leave-one-out .*global-time, prequential, ratings",
     ),
     "date that is none": Bad(
         "run pop events.csv --protocol global-time --date 2020-13-01", r"--date 2020-13-01: not a date; give 2024-01-31"
