@@ -179,3 +179,14 @@ def test_nothing_lasts(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (log.item == rows).all()
     after = short.run(log).model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("neighbours", [None, "vs-knn"])
+def test_the_estimate_of_a_hybrid_has_the_fits_of_its_parts_and_its_pool(neighbours: str | None) -> None:
+    log = synthetic.markov(60, 15, 12, seed=1, shortest=3)
+    settings = {"epochs": 3, "held_out_share": 0.2, "neighbours": neighbours}
+    found = times(estimate(experiment("hybrid", settings=settings, refit=True), log))
+    assert found["fit of learnt-counts"] == (2, 2)
+    assert found["pool of an epoch"] == found["epoch"] == (3, 3)
+    assert ("fit of vs-knn" in found) == (neighbours is not None)
+    assert {"fit of learnt-counts", "pool of an epoch"} <= set(times(estimate_fit(experiment("hybrid"), log)))

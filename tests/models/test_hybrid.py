@@ -58,7 +58,6 @@ def test_rows_are_held_out_of_the_counts_exactly() -> None:
         other = build()
         other.counts.load_state_dict(model.counts.state_dict())
         recounted = build()
-        recounted.counts.requires_grad_(True)
         recounted.counts.fit(LOG.until(stop))
         for weight, learnt in zip(recounted.counts.parameters(), other.counts.parameters(), strict=True):
             weight.data.copy_(learnt)

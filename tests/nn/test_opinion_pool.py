@@ -78,12 +78,14 @@ def test_a_pool_learns_which_model_is_right_when() -> None:
     target = torch.where(feature > 0, *drawn)
     features = torch.cat([torch.zeros(rows, 2 * OWN_FEATURES, dtype=torch.float64), feature.unsqueeze(1)], 1)
     made = pool()
+    assert not made.is_learnt
     start = torch.nn.functional.cross_entropy(made(of(values, features)), target)
     made.learn(of(values, features), target, rows=torch.arange(rows), passes=10, lr=0.05, batch_size=32)
     assert torch.nn.functional.cross_entropy(made(of(values, features)), target) < start - 0.1
     shares = made.shares(features)
     assert shares[feature > 0, 0].mean() > 0.75
     assert shares[feature < 0, 0].mean() < 0.25
+    assert made.is_learnt
     assert not any(weight.requires_grad for weight in made.parameters())
 
 

@@ -18,7 +18,7 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.experiments.experiment import Experiment
 from segue.experiments.measured_work import Measured, measure_evaluation, measure_training
-from segue.experiments.samples import Time
+from segue.experiments.samples import Time, take_samples
 from segue.models.base.model import GradientModel, Model
 from segue.resource_usage import largest, peak_memory_mb, stopwatch
 
@@ -109,6 +109,7 @@ def estimate(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estim
     loading = training.loading
     epochs, best = _epochs(experiment, model, split)
     parts = [PartOfRun("epoch" if model.trained_by_gradient else "fit", training.time, *epochs)]
+    parts += _after_epochs(model, split.train, experiment, limit, epochs)
     weights = 0.0
     if model.trained_by_gradient and len(experiment.protocol.instances(split, "valid")):
         least, most = (-(-number // experiment.eval_every) for number in epochs)
@@ -133,8 +134,31 @@ def estimate_fit(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> E
     training = measure_training(model, log, experiment.seed, limit)
     times = model.config.epochs if isinstance(model, GradientModel) else 1
     name = "epoch" if model.trained_by_gradient else "fit"
-    parts = (PartOfRun("loading code", training.loading, once=True), PartOfRun(name, training.time, times, times))
-    return Estimate(parts, largest(peak_memory_mb(), training.peak_mb))
+    parts = [PartOfRun("loading code", training.loading, once=True), PartOfRun(name, training.time, times, times)]
+    parts += _after_epochs(model, log, experiment, limit, (times, times))
+    return Estimate(tuple(parts), largest(peak_memory_mb(), training.peak_mb))
+
+
+def _after_epochs(
+    model: Model, rows: Log, experiment: Experiment, limit: float, epochs: tuple[int, int]
+) -> list[PartOfRun]:
+    """What a training does beside the steps of its epochs: fits of parts, and what is learnt after each epoch.
+
+    A refit and a fit on the whole log fit the parts again, to more rows; this is not in proportion, and counts once.
+    """
+    if not isinstance(model, GradientModel):
+        return []
+    parts = []
+    for part in model.fitted_once():
+        fit = measure_training(part, rows, experiment.seed, limit)
+        trainings = 1 + experiment.refit + experiment.final
+        parts.append(PartOfRun(f"fit of {part.name}", fit.time, trainings, trainings))
+    learning = model.learnt_each_epoch(rows)
+    if learning is not None:
+        learn, number = learning
+        samples = take_samples(learn, int, number, limit)
+        parts.append(PartOfRun("pool of an epoch", samples.time(number), *epochs))
+    return parts
 
 
 def _epochs(experiment: Experiment, model: Model, split: Split) -> tuple[tuple[int, int], tuple[int, int]]:

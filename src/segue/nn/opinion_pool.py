@@ -108,6 +108,11 @@ class OpinionPool(nn.Module):
     def _standard(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B F"]:
         return (features - self.mean) / self.deviation
 
+    @property
+    def is_learnt(self) -> bool:
+        """Whether the pool has learnt from any example."""
+        return bool((self.deviation != 1).any())
+
     def learn(
         self,
         opinions: Sequence[Opinion],

@@ -411,6 +411,18 @@ class GradientModel(Model):
     def end_epoch(self, log: Log) -> None:
         """What is fitted to the training log otherwise, after the steps of each epoch; nothing by default."""
 
+    def fitted_once(self) -> Sequence[DirectModel]:
+        """The models that `end_epoch` fits to the training log, in the first epoch alone; none by default."""
+        return ()
+
+    def learnt_each_epoch(self, log: Log) -> tuple[Callable[[int], None], int] | None:
+        """What `end_epoch` learns in each epoch, once these are fitted; None, by default, if it learns nothing.
+
+        Returns:
+            What learns from a number of examples, and from how many it learns.
+        """
+        return None
+
     @abstractmethod
     def forward(self, batch: Any) -> Float[Tensor, ""]:
         """The loss, summed over the targets of the batch, so that the losses of parts of a batch add up."""

@@ -49,7 +49,11 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
     held_out_share: float = Field(
         0.04, gt=0, lt=1, description="Largest share of the training log that the pool is learnt from."
     )
-    pool_passes: int = Field(3, ge=1, description="How often the pool learns from a row after each epoch.")
+    pool_passes: int = Field(
+        1,
+        ge=1,
+        description="How often the pool learns from a row after each epoch; three times as often after the first.",
+    )
     pool_lr: float = Field(
         0.03, gt=0, description="First learning rate of the pool after each epoch; it falls to 0 in a straight line."
     )

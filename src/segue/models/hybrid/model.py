@@ -23,7 +23,7 @@ neural networks meet the neighborhood, RecSys 2017), who choose one weight by ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -47,6 +47,7 @@ from segue.nn.optim import Optimizer
 
 NUM_FEATURES = 2  # of a request: the length of its history and the count of the newest item
 CACHE_BYTES = 256_000_000  # of the held-out rows' probabilities under the counts, two bytes each
+FIRST_PASSES = 3  # over the held-out rows after the first epoch, for each one after a later epoch
 BLOCK = 64  # held-out rows that are scored at a time
 FLOOR = 0.05  # of the mean score of an item among neighbours, added to that of each item
 
@@ -94,7 +95,6 @@ class Hybrid(GradientModel):
         self.network = network
         self.neighbours = None if config.neighbours is None else self._direct(direct_model(config.neighbours))
         self.pool = OpinionPool(len(self.parts), NUM_FEATURES)
-        self.counts.requires_grad_(False)  # learnt by its own `fit`
         self.window = self.scored_window
         self.micro_batch_size, self.fixed_shapes = network.micro_batch_size, network.fixed_shapes
         self._held_out: HeldOut | None = None
@@ -150,34 +150,40 @@ class Hybrid(GradientModel):
         """Fit the other parts, in the first epoch; then learn the pool."""
         held_out = self._rows(log)
         if not held_out.fixed:
-            with torch.no_grad():
-                held_out.fixed = self._fit_others(log, held_out)
+            if not self.counts.count.any():  # else they are those of an interrupted training
+                self.counts.fit(log)
+            if self.neighbours is not None:
+                self.neighbours.fit(held_out.training)
+            held_out.fixed = self._fixed_opinions(held_out)
+            if self.neighbours is not None:
+                self.neighbours.fit(log)
         if len(held_out.instances):
             self._learn_pool(held_out)
 
-    def _fit_others(self, log: Log, held_out: HeldOut) -> list[Opinion]:
-        """Fit the counts and the neighbours to the whole log.
+    def fitted_once(self) -> Sequence[DirectModel]:
+        return (self.counts,) if self.neighbours is None else (self.counts, self.neighbours, self.neighbours)
 
-        Returns:
-            What they say of the held-out rows: the counts without the rows of the same users, and the neighbours when
-            they are fitted to the log without the held-out rows.
-        """
-        if not self.counts.count.any():  # else it is that of an interrupted training
-            with torch.enable_grad():
-                self.counts.requires_grad_(True)
-                self.counts.fit(log)
-                self.counts.requires_grad_(False)
-        rows, blocks = held_out.rows, held_out.blocks
-        batches = [(instance_batch(self, block), rows.batch(block.row, block.user)) for block in blocks]
-        opinions = [
-            self._stored(batch, self._counts_opinion(batch, self.counts.left_out_scores(own))) for batch, own in batches
-        ]
-        others = []
-        if self.neighbours is not None:
-            self.neighbours.fit(held_out.training)
-            others = [self._stored(batch, self._neighbours_opinion(batch)) for batch, _ in batches]
-            self.neighbours.fit(log)
-        return [Opinion.join(part) for part in (opinions, others) if part]
+    def learnt_each_epoch(self, log: Log) -> tuple[Callable[[int], None], int]:
+        held_out = self._rows(log)
+
+        def learn(number: int) -> None:
+            part = replace(held_out, instances=held_out.instances.take(slice(number)))
+            part.fixed = self._fixed_opinions(part)
+            self._learn_pool(part)
+
+        return learn, len(held_out.instances)
+
+    @torch.no_grad()
+    def _fixed_opinions(self, held_out: HeldOut) -> list[Opinion]:
+        """What the counts say of the held-out rows, without the rows of the same users; and the neighbours."""
+        counts, others = [], []
+        for block in held_out.blocks:
+            batch = instance_batch(self, block)
+            scores = self.counts.left_out_scores(held_out.rows.batch(block.row, block.user))
+            counts.append(self._stored(batch, self._counts_opinion(batch, scores)))
+            if self.neighbours is not None:
+                others.append(self._stored(batch, self._neighbours_opinion(batch)))
+        return [Opinion.join(part) for part in (counts, others) if part]
 
     def _learn_pool(self, held_out: HeldOut) -> None:
         config = self.config
@@ -190,7 +196,7 @@ class Hybrid(GradientModel):
             [*held_out.fixed, network],
             target,
             rows=is_possible.nonzero().squeeze(1),
-            passes=config.pool_passes,
+            passes=config.pool_passes * (1 if self.pool.is_learnt else FIRST_PASSES),
             lr=config.pool_lr,
             batch_size=BLOCK,
         )

@@ -120,6 +120,7 @@ class LearntCounts(DirectModel):
         self.log_eps = nn.Parameter(torch.tensor(math.log(0.01)))
         self.gamma = nn.Parameter(torch.tensor(0.3))
         self.rho = nn.Parameter(torch.tensor(0.0))
+        self.requires_grad_(False)  # they are learnt by `fit` alone
 
     def fit(self, log: Log) -> None:
         learn, num_examples = self.learning(log)
@@ -138,6 +139,7 @@ class LearntCounts(DirectModel):
     def _learn(self, rows: LeftOutRows, count: int) -> None:
         config = self.config
         steps = -(-count // config.batch_size)
+        self.requires_grad_(True)
         optimizer = Adam(self.parameters(), lr=polynomial_lr(config.lr, 0.0, max(steps, 1), 1.0))
         with progress("learning the weights of the counts", total=steps, unit="steps") as bar:
             for batch in rows.batches(count, config.batch_size, np.random.default_rng(0)):
@@ -145,6 +147,7 @@ class LearntCounts(DirectModel):
                 self.loss(batch).backward()
                 optimizer.step()
                 bar.advance()
+        self.requires_grad_(False)
 
     def _matrices(self) -> list[GrowingMatrix]:
         return [matrix for matrix in self.counts if isinstance(matrix, GrowingMatrix)]
