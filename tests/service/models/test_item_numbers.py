@@ -47,15 +47,15 @@ def client(tmp_path: Path) -> Any:
 def test_the_kinds_of_columns_are_those_of_the_log() -> None:
     log = log_with_features()
     kinds = {name: ItemNumbers.of(log, name) for name in (*FEATURES, "unknown")}
-    expected = {"price": ItemNumbers.NUMBER, "new": ItemNumbers.BOOLEAN, "look": ItemNumbers.VECTOR}
+    expected = {"price": ItemNumbers("number"), "new": ItemNumbers("boolean"), "look": ItemNumbers("vector", 2)}
     assert kinds == {**dict.fromkeys([*FEATURES, "unknown"]), **expected}
 
 
 def test_values_of_another_kind_are_refused(client: Any) -> None:
     wrong = {
-        "price": (["cheap", "9.5", True, [9.5]], "a number"),
+        "price": (["cheap", "9.5", True, [9.5], []], "a number"),
         "new": ([1, "yes", [True]], "true or false"),
-        "look": ([0.5, "a", ["a", "b"], [True, False]], "a list of numbers"),
+        "look": ([0.5, "a", ["a", "b"], [True, False], [0.5], []], "a list of 2 numbers"),
     }
     for column, (values, kind) in wrong.items():
         for value in values:

@@ -1,9 +1,9 @@
-"""`ItemNumbers`: what a column of items holds that a model has as a feature and reads as numbers."""
+"""`ItemNumbers`: the form of a column of items that a model has as a feature and reads as numbers."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import polars as pl
 
@@ -12,31 +12,47 @@ from segue.data.log import Log
 from segue.models.base.model import Model
 
 
-class ItemNumbers(Enum):
-    """What a column of items holds that is read as numbers."""
+@dataclass(frozen=True)
+class ItemNumbers:
+    """The form of the values of a column of items that is read as numbers.
 
-    NUMBER = "a number"
-    BOOLEAN = "true or false"
-    VECTOR = "a list of numbers"
+    Attributes:
+        form: one number, true or false, or a vector.
+        length: of a vector; 0 for others.
+    """
+
+    form: Literal["number", "boolean", "vector"]
+    length: int = 0
 
     @classmethod
     def of(cls, log: Log, column: str) -> ItemNumbers | None:
-        """What a column of the item metadata of a log holds; None for categories."""
+        """That of a column of the item metadata of a log; None for categories."""
         table = log.item_metadata
         if table is None or column not in table.columns:
             return None
-        kind = feature_kind(log, table[column])
+        values = table[column]
+        kind = feature_kind(log, values)
+        if kind == "vector":
+            lists = values.arr.to_list() if isinstance(values.dtype, pl.Array) else values
+            return cls("vector", int(lists.list.len().to_numpy().max(initial=0)))
         if kind == "number":
-            return cls.BOOLEAN if table[column].dtype == pl.Boolean else cls.NUMBER
-        return cls.VECTOR if kind == "vector" else None
+            return cls("boolean" if values.dtype == pl.Boolean else "number")
+        return None
+
+    def __str__(self) -> str:
+        return {"number": "a number", "boolean": "true or false"}.get(self.form, f"a list of {self.length} numbers")
 
     def takes(self, value: Any) -> bool:
         """Whether a value fits beside those that the column has; null always does."""
-        if value is None or self is ItemNumbers.BOOLEAN:
+        if value is None or self.form == "boolean":
             return value is None or isinstance(value, bool)
-        parts = value if self is ItemNumbers.VECTOR and isinstance(value, list) else [value]
-        is_right = isinstance(value, list) == (self is ItemNumbers.VECTOR)
-        return is_right and all(isinstance(one, int | float) and not isinstance(one, bool) for one in parts)
+        if isinstance(value, list):
+            return self.form == "vector" and len(value) == self.length and all(map(_is_number, value))
+        return self.form == "number" and _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def numeric_columns(model: Model, log: Log) -> dict[str, ItemNumbers]:

@@ -49,8 +49,8 @@ def check_item_columns(
     for place, name, value in _values(columns, field, "columns"):
         kind, model = numbers.get(name, (None, ""))
         if kind is not None and not kind.takes(value):
-            what = f"{value!r} is not {kind.value}, which the model {model} reads"
-            wrong.append({"loc": place, "msg": f"{what}; send {kind.value}, or null"})
+            what = f"{value!r} is not {kind}, which the model {model} reads"
+            wrong.append({"loc": place, "msg": f"{what}; send {kind}, or null"})
     if wrong:
         raise RequestValidationError(wrong)
 
