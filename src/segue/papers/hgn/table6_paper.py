@@ -19,7 +19,7 @@ TABLE = replace(
     title="HGN (KDD 2019), Table 6, Amazon-CDs, as the paper says",
     methods=METHODS,
     metrics=table6.METRICS,
-    notes=("Each variant of HGN has one seed.",),
+    notes=("L=5 T=3 is HGN as in Table 3, with its three seeds. Each other variant has one.",),
 )
 
 
