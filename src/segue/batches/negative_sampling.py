@@ -62,13 +62,14 @@ class ShownNegatives:
         """
         self._uniform = UniformNegatives(log)
         shown, num_ids = known_impressions(log), np.int64(log.num_items + 1)
-        user, _ = log.events()
-        keys = user[:, None] * num_ids + log.column(shown)  # (len(log), M)
-        own = distinct(user * num_ids + log.column(log.item))
-        place = np.searchsorted(own, keys)
-        is_own = own[np.minimum(place, len(own) - 1)] == keys if len(own) else np.zeros(keys.shape, np.bool_)
+        user, item = log.events()
+        own = distinct(user * num_ids + item)
+        rows, has_shown = log.rows(), log.column(shown).any(axis=1)
+        items = shown[rows[has_shown]]  # (n, M)
+        keys = user[has_shown][:, None] * num_ids + items
+        is_own = own[np.searchsorted(own, keys).clip(max=len(own) - 1)] == keys
         self._shown = np.zeros_like(shown)
-        self._shown[log.rows()] = np.where(is_own, 0, log.column(shown))
+        self._shown[rows[has_shown]] = np.where(is_own, 0, items)
         self._shown = packed(self._shown)
         self._count = (self._shown > 0).sum(axis=1)
 
