@@ -18,7 +18,9 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes
+from segue.models.hybrid.model import Hybrid
 from segue.models.neighbours.item_knn import ItemKNN
+from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.models.popularity.pop import Pop
 
 PREQUENTIAL = Protocol.named("prequential").with_cut_offs((5,))
@@ -44,11 +46,13 @@ class Recorder(Pop):
 
     name = "recorder"
     learnt: ClassVar[list[int]] = []
+    earlier: ClassVar[list[int]] = []
     asked: ClassVar[list[tuple[int, int]]] = []
 
     def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
         super().update(histories, items)
         self.learnt.extend(items)
+        self.earlier.extend(histories[0])
 
     def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
         self.asked.append((int(batch.user[0]), len(self.learnt)))
@@ -93,6 +97,47 @@ def rank_of(log: Log, rows: np.ndarray, target_row: int) -> int:
     """The rank of the item of a row among the items by their number of events in other rows."""
     count, target = np.bincount(log.item[rows], minlength=7), log.item[target_row]
     return min(1 + int((np.delete(count[1:], target - 1) >= count[target]).sum()), 21)
+
+
+def test_rows_of_cold_items_are_never_learnt() -> None:
+    log = timed_log(5)
+    protocol = PREQUENTIAL.with_settings({"cold_items": 0.5, "arguments": {"valid": 0.2, "test": 0.5}})
+    split = protocol.split(log)
+    assert split.cold is not None
+    cold = np.flatnonzero(split.cold)
+    Recorder.learnt.clear()
+    Recorder.earlier.clear()
+    protocol.evaluate(fitted(split.train, Recorder), split, "test")
+    assert Recorder.learnt
+    assert not np.isin([*Recorder.learnt, *Recorder.earlier], cold).any()
+
+    retrained = protocol.with_settings({"retrain": "hourly"})
+    ranks = Experiment(model="pop", protocol=retrained).run(log).result.predictions
+    assert isinstance(ranks, Ranks)
+    assert ranks.row is not None
+    is_cold = np.isin(log.item[ranks.row], cold)
+    assert is_cold.any()
+    assert (ranks.rank[is_cold] > 3).all()  # behind the three others, all of which have events
+
+
+def test_a_model_whose_events_count_by_their_types_is_not_updated() -> None:
+    """The test goes by without its learning, which could not tell the types of the new events."""
+    log = timed_log()
+    log = replace(log, event_type=np.arange(len(log.item), dtype=np.int8) % 2 + 1, event_types=("view", "buy"))
+    for kind in (Pop, LearntCounts, Hybrid):
+        config = kind.configure({"event_weights": "view=0,buy=1"})
+        model = kind(config, Sizes.of(log, config))
+        assert not model.can_update
+        assert kind(kind.configure(), Sizes.of(log)).can_update
+    model = Pop(Pop.configure({"event_weights": "view=0,buy=1"}), Sizes.of(log))
+    split = PREQUENTIAL.split(log)
+    model.fit(split.train)
+    ranks = PREQUENTIAL.rank(model, split, "test")
+    learns_nothing = PREQUENTIAL.with_settings({"update": False}).rank(model, split, "test")
+    assert ranks.row is not None
+    assert np.array_equal(ranks.rank[np.argsort(ranks.row)], learns_nothing.rank)
+    with pytest.raises(ConfigError, match="pop: cannot learn single events"):
+        model.update([[1]], [2])
 
 
 def test_the_validation_and_other_protocols_learn_nothing() -> None:
@@ -151,6 +196,8 @@ def test_models_are_trained_anew_on_all_rows_before_each_later_period(retrain: s
         ("leave-one-out", {"update": True}, "update=true: models learn the test part while it goes by"),
         ("session", {"retrain": "nightly"}, "retrain=nightly: models learn the test part"),
         ("prequential", {"horizon": 2}, "update=true"),
+        ("prequential", {"targets": ("buy",)}, "no targets; or set update=false \\(--no-update\\)"),
+        ("prequential", {"leak": "drop"}, "update=true: .*leak=keep"),
         ("prequential", {"retrain": "daily"}, "'daily'.*nightly"),
         ("global-time", {"update": "yes"}, "must be true or false"),
     ],

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from segue.data.log import Ids, Log, ranges
+from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.splits import EvalInstances, Split
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ class Stream:
         user: (n,) the user of each row.
         row: (n,) the rows, as indices into the columns of the log.
         before: (C,) how many of the rows come before each instance.
+        cold: (I + 1,) items whose rows are not learnt, see `segue.data.cold_items`.
     """
 
     log: Log
     user: Ids
     row: Ids
     before: Ids
+    cold: Mask
 
     @classmethod
     def of(cls, split: Split, instances: EvalInstances) -> Stream:
@@ -73,7 +75,8 @@ class Stream:
         order = np.lexsort((row, log.known_times[row]))
         position = np.empty(len(log.item), np.int64)
         position[row[order]] = np.arange(len(row))
-        return cls(log, user[order], row[order], position[instances.row])
+        cold = np.zeros(log.num_items + 1, np.bool_) if split.cold is None else split.cold
+        return cls(log, user[order], row[order], position[instances.row], cold)
 
     @contextmanager
     def learnt_by(self, model: Model) -> Iterator[Callable[[EvalInstances], None]]:
@@ -94,5 +97,6 @@ class Stream:
 
     def _learn(self, model: Model, start: int, stop: int) -> None:
         for user, row in zip(self.user[start:stop], self.row[start:stop], strict=True):
-            history = self.log.item[self.log.start[user] : row].tolist()
-            model.update([history], [int(self.log.item[row])])
+            *history, item = self.log.item[self.log.start[user] : row + 1].tolist()
+            if not self.cold[item]:
+                model.update([[earlier for earlier in history if not self.cold[earlier]]], [item])

@@ -110,11 +110,13 @@ class RankingProtocol(Protocol):
         require(isinstance(self.update, bool), f"update={self.update!r}: must be true or false")
         require(self.retrain in PERIODS, unknown("value of retrain", self.retrain, PERIODS))
         by_time = self.by in ("global-time", "date", "newer")
+        fits = by_time and self.horizon == 1 and not self.targets and self.leak == "keep"
         for name, is_used in {"update=true": self.update, f"retrain={self.retrain}": self.retrain != "never"}.items():
             require(
-                not is_used or (by_time and self.horizon == 1 and not self.targets),
+                not is_used or fits,
                 f"{name}: models learn the test part while it goes by, so it must be the newest rows of the log, as "
-                "under the protocols prequential and global-time, with horizon=1 and without targets",
+                "under the protocols prequential and global-time, with horizon=1, leak=keep and no targets; or set "
+                "update=false (--no-update) and retrain=never",
             )
 
     @property

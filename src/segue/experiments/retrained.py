@@ -7,6 +7,7 @@ train, validation | test, first day   the model itself
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from segue.data.splits import Split, by_date
@@ -34,7 +35,7 @@ def rank_retrained(experiment: Experiment, model: Model, split: Split, epochs: i
     parts = [protocol.rank_stream(model, split, asked)]
     with progress(f"training {experiment.name} anew", total=len(later), unit="trainings") as bar:
         for start, asked in later:
-            before = by_date(split.log, start, valid=0)
+            before = replace(by_date(split.log, start, valid=0), cold=split.cold)
             parts.append(protocol.rank_stream(experiment.fit_rows(before.train, epochs)[0], before, asked))
             bar.advance()
     return Ranks.join(parts)

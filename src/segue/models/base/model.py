@@ -102,7 +102,8 @@ class Model(nn.Module, ABC):
             item and its position, plus a term without any item; "no" for every other model.
         keeps_state: whether a session can be read one item at a time: `advance(state, item)` returns the state after
             an item (the first state is None), and `state_query(state)` the query vector.
-        can_update: whether `update` learns new events at once.
+        can_update: whether `update` learns new events at once. A model whose events count by their types cannot: it is
+            told items alone.
         item_similarity: what `item_similarities` returns, in words; empty if the model does not compare items.
 
     Attributes:
@@ -123,7 +124,7 @@ class Model(nn.Module, ABC):
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"
     keeps_state: ClassVar[bool] = False
-    can_update: ClassVar[bool] = False
+    can_update: bool = False
     item_similarity: ClassVar[str] = ""
     window: int | None
     exclude_seen: bool | None = None

@@ -81,7 +81,6 @@ class Hybrid(GradientModel):
 
     name = "hybrid"
     training_cost = "high"
-    can_update = True
     Config = HybridConfig
     space: ClassVar[Space] = {"network": Choice("core", "gru")}
     item_similarity = LearntCounts.item_similarity
@@ -90,6 +89,7 @@ class Hybrid(GradientModel):
     def __init__(self, config: HybridConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.counts = self._direct(LearntCounts)
+        self.can_update = self.counts.can_update
         network = find(config.network)(config.network_config, sizes)
         assert isinstance(network, GradientModel)
         self.network = network

@@ -96,7 +96,6 @@ class LearntCounts(DirectModel):
     space: ClassVar[Space] = {"window": Choice(10, 20, 50), "shrinkage": Uniform(0.5, 20.0)}
     item_similarity = "how strongly the item raises the score of the other as the newest of a history"
     skips_padding = "anywhere"
-    can_update = True
     config: LearntCountsConfig
     window: int
     count: Tensor
@@ -104,7 +103,7 @@ class LearntCounts(DirectModel):
 
     def __init__(self, config: LearntCountsConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = config.window
+        self.window, self.can_update = config.window, config.event_weights is None
         num_ids = sizes.num_items + 1
         self.counts = nn.ModuleList(GrowingMatrix((num_ids, num_ids)) for _ in RELATIONS)  # C_r
         self.register_buffer("count", torch.zeros(num_ids))  # n_i

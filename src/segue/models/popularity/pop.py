@@ -25,17 +25,19 @@ class Pop(DirectModel):
     Config = EventWeightsConfig
     config: EventWeightsConfig
     window = 0
-    can_update = True
     count: Tensor
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("count", torch.zeros(sizes.num_items + 1))
+        self.can_update = config.event_weights is None
 
     def fit(self, log: Log) -> None:
         self.count.copy_(torch.from_numpy(item_weights(log, self.config.target_weights(log))))
 
     def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        if not self.can_update:
+            super().update(histories, items)  # the error
         for item in items:
             self.count[item] += 1
 
