@@ -51,7 +51,7 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 MANY = 8
-COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
+COMMANDS = ["run", "fit", "models", "search", "compare", "board", "blend"]
 COMMANDS += ["evaluate", "recommend", "explain", "similar", "export"]
 COMMANDS += ["serve", "rules", "store", "monitor", "retrain", "data", "reproduce", "demo"]
 WIDTH = 100

@@ -14,7 +14,7 @@ from segue.cli import app
 from .logs import PYTHON, done
 
 COMMANDS = (
-    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "serve", "models"),
+    *("run", "search", "compare", "board", "blend", "evaluate", "recommend", "explain", "similar", "serve", "models"),
     *("data", "demo", "reproduce"),
 )
 GROUPS = ("rules", "store")  # of commands

@@ -43,6 +43,7 @@ COMMANDS = {  # in this order, in one folder; words with which each command work
     "similar": ["similar models/hgn --item 3"],
     "search": ["search bprmf log --trials 4 --set embedding_dim=4 epochs=1 --out models/best"],
     "compare": ["compare log --models pop,item-knn --trials 2 --jobs 1"],
+    "board": ["board log --models pop,item-knn --trials 2"],
     "reproduce": ["reproduce criteo-table2-params --quick", "reproduce criteo-table2-params --quick --out table"],
     "demo": ["demo"],
     "export": ["export models/hgn --no-onnx --out vectors", "export models/hgn --out export"],
@@ -58,6 +59,7 @@ NEEDED = {
     "--out export": "export",
     "search": "tune",
     "compare": "tune",
+    "board": "tune",
     **dict.fromkeys(("serve", "rules", "store", "retrain", "monitor"), "serve"),
 }
 READ = ("data events.csv --out log", "run hgn log --set embedding_dim=4 epochs=2")  # what other commands read

@@ -27,6 +27,7 @@ COMMANDS: dict[str, list[str]] = {
     "fit": ["fit", "pop", "events.csv"],
     "search": ["search", "pop", "events.csv"],
     "compare": ["compare", "events.csv", "--models", "pop,s-pop"],
+    "board": ["board", "events.csv", "--models", "pop,s-pop", "--tie-range", "0"],
     "blend": ["blend", "models/pop", "models/item-knn", "--data", "events.csv"],
     "evaluate": ["evaluate", "models/pop", "models/item-knn", "--data", "events.csv"],
     "recommend": ["recommend", "models/pop", "--user", "u3"],
@@ -106,7 +107,7 @@ def check(place: Path, command: str, given_options: list[tuple[str, str, bool]],
     if "events.csv" in COMMANDS[command]:  # another command may be told to write its report over it
         inputs.append(place / "events.csv")
     before = digest(*inputs)
-    saves = command in ("run", "fit", "search", "compare", "blend") and "--out" not in words
+    saves = command in ("run", "fit", "search", "compare", "board", "blend") and "--out" not in words
     check_command([*words, *(["--out", "made"] if saves else [])], capsys)
     assert digest(*inputs) == before, words
     (place / "events.csv").write_text(EVENTS)

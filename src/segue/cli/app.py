@@ -5,6 +5,7 @@ from __future__ import annotations
 from cyclopts import App, Parameter
 
 from segue.cli.blend import blend
+from segue.cli.board import board
 from segue.cli.compare import compare
 from segue.cli.data import data
 from segue.cli.demo import demo
@@ -94,6 +95,16 @@ app.command(
   segue compare events.csv --models pop,item-knn,hgn --trials 5 --minutes 10 --out compare/shop
 
 The same command resumes an interrupted comparison; with more --trials it adds trials.""",
+)
+app.command(
+    board,
+    usage="Usage: segue board LOGS... [OPTIONS]",
+    help_epilogue="""Examples:
+  segue board ml-100k yoochoose-100k --models pop,item-knn,vs-knn --trials 5 --minutes-per-model 2
+  segue board events.csv --protocol leave-one-out,global-time --models all --exclude hcrnn --out board/shop
+  segue board ml-100k --lists theirs.parquet
+
+The same command resumes an interrupted board; more --trials or --models are added to what is there.""",
 )
 app.command(
     blend,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from segue.tuning.comparison import Comparison
     from segue.tuning.entry import Entry
 
-_TRIALS, MINUTES = 10, 40.0
+TRIALS, MINUTES = 10, 40.0
 MAX_JOBS = 4  # by default, as each process holds the log, a model and torch in memory
 COSTS = "Cost (training and test of the best in CPU seconds; peak memory of its process, with torch and the log)"
 CHOSEN = "Settings chosen on validation (to three digits; in full in the JSON file and in the saved models)"
@@ -56,8 +56,8 @@ def compare(
     """
     from segue.tuning.optuna_space import import_optuna
 
-    check_outputs({"--json": output.json}, inputs=[*reading.paths(data), *source_files(*_split(models))])
-    plan = _plan(_names(models, exclude), protocol.without_log(), budget, training)
+    check_outputs({"--json": output.json}, inputs=[*reading.paths(data), *source_files(*split_names(models))])
+    plan = comparison_plan(chosen_models(models, exclude), protocol.without_log(), budget, training)
     import_optuna()
     if output.out is not None:
         _check_folder(output.out, plan, output.json, reading.paths(data), final=training.final)
@@ -112,7 +112,9 @@ def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -
     return target, content
 
 
-def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, training: TrainingOptions) -> Comparison:
+def comparison_plan(
+    models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, training: TrainingOptions
+) -> Comparison:
     """The comparison that the options describe."""
     from segue.tuning.comparison import Comparison
 
@@ -120,7 +122,7 @@ def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, tr
     return Comparison(
         models=models,
         protocol=protocol,
-        trials=_TRIALS if budget.trials is None else budget.trials,
+        trials=TRIALS if budget.trials is None else budget.trials,
         minutes=MINUTES if budget.minutes is None else budget.minutes,
         jobs=min(MAX_JOBS, cores) if budget.jobs is None else budget.jobs,
         seed=training.seed,
@@ -131,20 +133,21 @@ def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, tr
     )
 
 
-def _names(models: str, exclude: str) -> tuple[str, ...]:
+def chosen_models(models: str, exclude: str) -> tuple[str, ...]:
     """The models of a list of names without those of another; `all` stands for those that do not predict ratings."""
     from segue.models.registry import MODELS, find
 
     ranking = [name for name, kind in MODELS.items() if kind.task == "ranking"]
-    named = [name for part in _split(models) for name in (ranking if part == "all" else [part])]
-    left_out = {find(name).name for name in _split(exclude)}
+    named = [name for part in split_names(models) for name in (ranking if part == "all" else [part])]
+    left_out = {find(name).name for name in split_names(exclude)}
     chosen = tuple(name for name in dict.fromkeys(named) if find(name).name not in left_out)
     if not chosen:
         raise ConfigError("no model is left to compare; name some, such as --models hgn,sasrec")
     return chosen
 
 
-def _split(names: str) -> list[str]:
+def split_names(names: str) -> list[str]:
+    """The names between the commas."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 

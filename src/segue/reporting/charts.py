@@ -103,7 +103,15 @@ def bar_chart(
 
 
 def scatter_chart(
-    rows: Rows, *, x: str, y: str, by: str = "", label: str = "", title: str = "", log: str = ""
+    rows: Rows,
+    *,
+    x: str,
+    y: str,
+    by: str = "",
+    label: str = "",
+    between: tuple[str, str] | None = None,
+    title: str = "",
+    log: str = "",
 ) -> Chart:
     """A chart of points: one row, one point.
 
@@ -113,15 +121,19 @@ def scatter_chart(
         y: column of the vertical axis.
         by: column that decides the colour and the shape; "" for one colour.
         label: column of the text beside each point; "" for none.
+        between: columns of a lower and an upper bound, drawn as a line through the point.
         title: title of the chart.
         log: axes with a logarithmic scale: "x", "y" or "xy".
 
     Raises:
         ConfigError: altair is not installed, there are no rows, or a column is unknown.
     """
-    alt, data = import_altair(), plain_rows(rows, x, y, by, label)
+    alt, data = import_altair(), plain_rows(rows, x, y, by, label, *(between or ()))
     axes = {"x": _number(alt.X, x, log="x" in log), "y": _number(alt.Y, y, log="y" in log)}
     layers = [_chart(data).mark_point().encode(**axes, **_distinguish(data, by), **_distinguish(data, by, "shape"))]
+    if between:
+        bounds = {"y": _number(alt.Y, between[0], title=y, log="y" in log), "y2": alt.Y2(_field(between[1]))}
+        layers.insert(0, _chart(data).mark_rule(opacity=0.4).encode(x=axes["x"], **bounds, **_distinguish(data, by)))
     if label:
         for dy, rows_of_layer in _label_rows(data, x, y, log).items():
             text = _chart(rows_of_layer).mark_text(align="left", dx=8, dy=dy, fontSize=LABEL_SIZE)

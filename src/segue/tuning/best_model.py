@@ -23,7 +23,7 @@ from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
 from segue.io import plain_values
 from segue.json_files import OpenStored, Stored, parse_json
-from segue.resource_usage import peak_memory_mb
+from segue.resource_usage import peak_memory_mb, total
 from segue.serving import saved_model
 from segue.serving.model_facts import TrainingFacts
 from segue.tuning.search import Search
@@ -94,6 +94,7 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "trials": len(trials),
             "of": search.max_trials,
             "states": dict(Counter(t.state for t in trials)),
+            "cpu_seconds": total(*(t.cpu_seconds for t in trials)),
             "trial": best.as_dict(),
         }
         before = read_tested(result_path) if _is_saved(experiment, path) and result_path.is_file() else None

@@ -24,6 +24,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import process_time
 
 from segue.data.log import Log
 from segue.data.splits import Split
@@ -34,6 +35,7 @@ from segue.models.base.search_space import Space, num_points
 from segue.models.registry import find
 from segue.reporting.console import say
 from segue.reporting.numbers import seconds_text
+from segue.resource_usage import total
 from segue.training.loop import fit
 from segue.training.state import StateNotWrittenError
 from segue.tuning.report import describe_trial
@@ -234,7 +236,7 @@ class Search:
         on_validation: Report | None,
     ) -> Trial:
         """Run or continue one trial. Its failure is stored and does not end the search, unless the disk failed."""
-        start, trials = time.monotonic(), study.trials()
+        start, cpu_start, trials = time.monotonic(), process_time(), study.trials()
         limit = plan.until_stopped(active.trial, trials)
         deadline = start + min(limit, plan.until_epoch_end(active.trial, trials))
         training = TrialTraining(self.experiment, split, active, deadline=deadline, on_validation=on_validation)
@@ -259,8 +261,15 @@ class Search:
         except BaseException:
             active.release()
             raise
-        seconds = active.trial.seconds + time.monotonic() - start
-        trial = study.finish(active, state=state, seconds=seconds, error=_error_text(error), **training.result())
+        before, cpu_seconds = active.trial, process_time() - cpu_start
+        trial = study.finish(
+            active,
+            state=state,
+            seconds=before.seconds + time.monotonic() - start,
+            cpu_seconds=total(before.cpu_seconds, cpu_seconds) if before.seconds else cpu_seconds,
+            error=_error_text(error),
+            **training.result(),
+        )
         if isinstance(error, DataError):  # no other settings will help
             raise error
         return trial

@@ -37,7 +37,7 @@ from segue.temporary import delete_all_abandoned
 from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
 from segue.tuning.pruning import is_pruned
-from segue.tuning.trial import RESULT, Trial
+from segue.tuning.trial import LATER, RESULT, Trial
 
 _FORMAT = 2  # of the folder; raised when older folders can no longer be read
 _MAX_DRAWS = 9  # proposals of settings that were tried before, until an untried point is looked up
@@ -159,7 +159,7 @@ class Study:
 
     def _trial(self, number: int, params: Mapping[str, Any], result: Mapping[str, Any]) -> Trial:
         try:
-            if result and result.keys() != RESULT:
+            if result and result.keys() | LATER != RESULT:
                 raise ValueError("not the result of a trial")
             fields = dict(result) or {"state": "running"}
             trial: Trial = checked({"number": number, "settings": {}, **fields}, Trial)
@@ -246,7 +246,7 @@ class Study:
 
         Args:
             active: from `next_trial` or `resume_timed_out`.
-            result: fields of `Trial`: state, metric, best_epoch, epochs, seconds, error.
+            result: fields of `Trial`: state, metric, best_epoch, epochs, seconds, cpu_seconds, error.
         """
         number = active.trial.number
         with self.locked():

@@ -29,6 +29,7 @@ class Trial:
         best_epoch: the epoch that reached `metric`; 0 for a model without epochs.
         epochs: number of trained epochs.
         seconds: wall time, including validation.
+        cpu_seconds: processor time of all threads, likewise; None in trials of earlier versions.
         error: the reason of a failure.
     """
 
@@ -39,6 +40,7 @@ class Trial:
     best_epoch: Whole = 0
     epochs: Whole = 0
     seconds: float = 0.0
+    cpu_seconds: float | None = None
     error: str = ""
 
     @property
@@ -62,6 +64,7 @@ class Trial:
 
 
 RESULT = {one.name for one in fields(Trial)} - {"number", "settings"}  # what the journal has of a trial that ended
+LATER = {"cpu_seconds"}  # those of them that journals of earlier versions lack
 
 
 def best_trial(trials: Iterable[Trial]) -> Trial | None:
