@@ -70,7 +70,7 @@ def _columns(table: Row) -> list[tuple[Heading, Callable[[Row], SortCell]]]:
         meaning = f"over the {table['cold']['instances']:,} instances whose target has no training event"
         columns.append((Heading(f"{metric}: cold targets", meaning), _cold_cell(metric)))
     columns += [
-        (Heading(coverage, "share of the items that are recommended to at least one user"), _plain(coverage, percent_text)),
+        (Heading(coverage, "share of the items that at least one list has"), _plain(coverage, percent_text)),
         (_cost("tuning, CPU s", "all trials with their validations"), _plain("tuning_cpu_seconds", seconds_text)),
         (_cost("training, CPU s", "of the tested model"), _plain("cpu_seconds", seconds_text)),
         (
