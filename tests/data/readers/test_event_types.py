@@ -40,6 +40,14 @@ def test_rows_are_selected_by_the_values_of_columns(tmp_path, suffix):
     assert log.warnings == ()
 
 
+def test_values_that_look_like_numbers_are_compared_as_they_are_written(tmp_path):
+    path = tmp_path / "events.csv"
+    releases = ("1.1", "1.10", "2", "2.0")
+    path.write_text("user,item,release\n" + "".join(f"u,a of {one},{one}\nv,b of {one},{one}\n" for one in releases))
+    for one in releases:
+        assert items_by_user(read_log(path, where={"release": one})) == [("u", f"a of {one}"), ("v", f"b of {one}")]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_log_of_several_types_of_events_says_so(tmp_path, suffix):
     (warning,) = read_log(write(tmp_path, suffix)).warnings

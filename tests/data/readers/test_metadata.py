@@ -25,6 +25,14 @@ def test_the_column_that_has_the_names_of_the_log(columns, tmp_path):
     assert read_log(LOG, items=path).item_metadata["title"].to_list() == TITLES
 
 
+@pytest.mark.parametrize("titles", [["1984", "2.50", "7e2"], ["1.0", "2.10", "3.00"], ["300", "1984", "2046"]])
+def test_titles_that_look_like_numbers_stay_as_they_are_written(tmp_path, titles):
+    path = tmp_path / "items.csv"
+    lines = ["sku,title", *map(",".join, zip(("a1", "b2", "c3"), titles, strict=True))]
+    path.write_text("\n".join(lines))
+    assert read_log(LOG, items=path).item_metadata["title"].to_list() == titles
+
+
 def test_a_table_without_the_names_of_the_log_says_which_column_it_took():
     with pytest.raises(
         DataError, match=r"column 'item': none of its items \('y', ...\) is in the log \('a1', .* call it"
