@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,18 @@ import pytest
 import torch
 
 from segue.batches.batch import Batch
+from segue.cli.saved_model_facts import model_text
 from segue.data import synthetic
 from segue.data.log import Log
-from segue.errors import ConfigError
+from segue.errors import ConfigError, DataError
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes
 from segue.models.base.score_buffer import instance_batch
 from segue.models.hybrid.model import Hybrid
 from segue.models.sequential.core import CORE
+from segue.service.retraining.retrain import retraining_experiment
+from segue.serving.saved_model import load, save
 from segue.training.loop import fit
 
 LOG = synthetic.markov(60, 15, 12, seed=1, shortest=3)
@@ -138,6 +144,25 @@ def test_settings_of_the_network_are_given_by_their_own_names() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Hybrid.configure(settings)
+
+
+@pytest.mark.parametrize("neighbours", [None, "vs-knn"])
+def test_a_saved_hybrid_is_one_model_that_is_loaded_and_trained_anew(tmp_path: Path, neighbours: str | None) -> None:
+    settings = {"epochs": 1, "embedding_dim": 8, "network": "gru", "neighbours": neighbours}
+    outcome = Experiment(model="hybrid", protocol=Protocol.named("leave-one-out"), settings=settings).run(LOG)
+    saved = load(save(outcome.model, LOG, tmp_path / "model", **outcome.about()))
+    batch = instance_batch(saved.model, _instances(LOG))
+    assert torch.equal(saved.model.score(batch), outcome.model.eval().score(batch))
+    assert model_text(saved.about) == "hybrid"
+    again = retraining_experiment(saved, LOG)
+    assert (again.model, again.build(LOG).config) == ("hybrid", outcome.model.config)
+
+
+def test_a_network_that_learns_from_impressions_needs_them() -> None:
+    settings = {"network": "sasrec", "negative_sampling": "impressions", "loss": "bce"}
+    assert Hybrid.configure(settings).draws_from_shown
+    with pytest.raises(DataError, match="has no impressions; read it with their column"):
+        build(**settings)
 
 
 def test_a_log_of_single_events_has_nothing_to_hold_out() -> None:

@@ -177,7 +177,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
 def _description(model: Model) -> dict[str, Any]:
     """The name, the settings and the sizes of a model, from which `_build` makes it again."""
     description: dict[str, Any] = {"model": model.name, "config": model.config.as_dict(), "sizes": asdict(model.sizes)}
-    if model.parts:
+    if model.name in ENSEMBLES:
         description["parts"] = [_description(part) for part in model.parts]
     elif MODELS.get(model.name) is not type(model):
         description["class"] = reference_of(type(model))

@@ -102,6 +102,11 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         return self.network_config.lr
 
     @property
+    def draws_from_shown(self) -> bool:
+        """Whether the negatives of the network are items that were shown."""
+        return getattr(self.network_config, "draws_from_shown", False)
+
+    @property
     def event_types(self) -> bool:
         """Whether the network reads the types of events."""
         return getattr(self.network_config, "event_types", False)

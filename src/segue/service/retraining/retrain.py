@@ -30,6 +30,7 @@ from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
 from segue.experiments.outcome import Outcome
 from segue.experiments.saved_models import stored_protocol
+from segue.models.registry import ENSEMBLES
 from segue.service.users.history_import import event_times
 from segue.serving.saved_model import SavedModel
 from segue.serving.vocabulary_adapter import VocabularyAdapter
@@ -134,7 +135,7 @@ def retrain(
 def retraining_experiment(saved: SavedModel, log: Log, reference: str = "") -> Experiment:
     """The experiment of a saved model, for a log whose times are in microseconds; errors as in `retrain`."""
     facts = saved.about.get("experiment")
-    if saved.model.parts:
+    if saved.model.name in ENSEMBLES:
         raise ConfigError(f"{saved.name}: combines two models; retrain both, and combine them anew")
     if facts is None:
         raise ConfigError(f"{saved.name}: does not say how it was trained; train it with `segue run MODEL STORE`")
