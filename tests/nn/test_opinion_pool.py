@@ -104,6 +104,21 @@ def test_rows_that_are_left_out_are_not_learnt_from() -> None:
     assert torch.equal(untouched.weight_of_features, pool().weight_of_features)
 
 
+def test_a_feature_that_is_the_same_in_all_examples_counts_nothing() -> None:
+    """Such as those of popularity, which change a little when it is counted anew, with more rows."""
+    values = [part.float() for part in opinions(50)]
+    features = torch.randn(50, 2 * OWN_FEATURES + 1, generator=torch.Generator().manual_seed(0))
+    features[:, 1] = 2.7 + 1e-6 * torch.arange(50)
+    made = OpinionPool(2, 1)
+    made.learn(
+        of(values, features), torch.arange(50) % ITEMS + 1, rows=torch.arange(50), passes=3, lr=0.1, batch_size=8
+    )
+    other = features.clone()
+    other[:, 1] = 2.8
+    assert torch.equal(made(of(values, other)), made(of(values, features)))
+    assert made.is_learnt
+
+
 def test_excluded_items_have_no_share() -> None:
     scores = torch.tensor([[-torch.inf, 1.0, 2.0, 5.0]], dtype=torch.float64)
     excluded = torch.tensor([[True, False, False, True]])

@@ -12,7 +12,8 @@ Distributions, Statistical Science 1986, for the two pools).
 
 The features say how sure each model is: the entropy of its distribution, the logarithm of its largest probability, and
 by how much that exceeds the second one; and the logarithm of the sum that its scores are divided by, which grows with
-the evidence. Others can be added. They are standardised.
+the evidence. Others can be added. They are standardised. A feature that is the same in all examples counts nothing:
+nothing is known of its other values.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from segue.nn.optim import Adam, polynomial_lr
 LOWEST = -60.0  # a logarithm of a probability; float16 holds it, and its gradient is finite
 FIRST_RHO, FIRST_TAU = 0.35, 1.2
 OWN_FEATURES = 4  # of each model
+CONSTANT = 1e-3  # the deviation of a feature that differs by little more than rounding
 PENALTY = 1.0  # weight of the squared weights of features, beside the loss of one example
 
 
@@ -138,7 +140,8 @@ class OpinionPool(nn.Module):
             return
         features = torch.cat([opinion.features for opinion in opinions], 1)
         self.mean.copy_(features[rows].mean(0))
-        self.deviation.copy_(features[rows].std(0, correction=0).clamp(min=1e-6))
+        deviation = features[rows].std(0, correction=0)
+        self.deviation.copy_(deviation.masked_fill(deviation < CONSTANT, torch.inf))
         rng = np.random.default_rng(0)
         steps = passes * -(-number // batch_size)
         self.requires_grad_(True)
