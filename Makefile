@@ -51,7 +51,8 @@ docs-serve: docs  ## the site on http://127.0.0.1:8000
 
 board: .venv/.ok  ## the board of the project: cheap models on three logs, with equal budgets
 	$(BIN)/segue board ml-100k yoochoose-100k amazon-beauty --models $(BOARD) --trials 3 --minutes-per-model 12 \
-		--out build/board --json results/board.json
+		--out build/board --json results/board/board.json
+	cp build/board/board.html build/board/*.svg results/board/
 
 bench: .venv/.ok  ## segue beside its peers, in one run (over an hour); PEERS=FOLDER has their environments
 	$(BIN)/python -m benchmarks --peers $(PEERS)

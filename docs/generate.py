@@ -6,6 +6,7 @@
     <!-- options -->            options that had another name
     <!-- renamed -->            settings that had another name, from the declarations
     <!-- example: fmc -->       a file of examples/
+    <!-- board: ml-100k-leave-one-out -->   a table of the board, from results/board/board.json
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
     <!-- estimates -->          estimates beside real runs, from benchmarks/results/estimates.json
@@ -30,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from stored_figures import comparison_block, refresh_figures, runs_block
+from stored_figures import board_block, comparison_block, refresh_figures, runs_block
 
 from segue.cli import app
 from segue.cli.renamed import RENAMED_OPTIONS
@@ -45,8 +46,8 @@ from segue.papers.reproduction import markdown_table
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|runs|papers|renamed|options|example|service|estimates|growth)(?:: (\S+))?"
-    r" -->\n)"
+    r"(<!-- (settings|commands|comparison|board|runs|papers|renamed|options|example|service|estimates|growth)"
+    r"(?:: (\S+))? -->\n)"
     r".*?(<!-- end -->)",
     re.DOTALL,
 )
@@ -200,6 +201,7 @@ def _text(value: object) -> str:
 MAKERS = {
     "settings": settings_block,
     "comparison": comparison_block,
+    "board": board_block,
     "runs": runs_block,
     "commands": commands_block,
     "renamed": renamed_block,

@@ -1,6 +1,7 @@
 """Figures of stored results on the pages; `docs/generate.py` writes them.
 
     <!-- comparison: ml-100k -->    a short table of a file in results/comparisons
+    <!-- board: ml-100k-leave-one-out -->    a table of results/board/board.json
     <!-- runs: neumf-ml-100k -->    the figures of the commands of a file in results/runs
     <!-- figure: hgn-table3; SASRec; recall@10 -->.0652<!-- end -->    one figure of a file in results, within a line
 
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from segue.reporting.numbers import SECONDS, metric_text, seconds_text
+from segue.reporting.numbers import SECONDS, metric_text, number_text, percent_text, seconds_text
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIGURE = re.compile(r"(<!-- figure: ([^;>]+); ([^;>]+); ([^;>]+?)(?:; ([^>]+?))? -->)[^<]*(<!-- end -->)")
@@ -62,6 +63,41 @@ def comparison_block(name: str) -> str:
         f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['instances']:,} test instances."
     )
     return "\n".join([about, "", *lines, ""])
+
+
+def board_block(folder: str) -> str:
+    """A table of the board: one metric with all that belongs to it, and the costs."""
+    table = next(one for one in read("board/board")["tables"] if one["folder"] == folder)
+    metric, budget, protocol = table["monitor"], table["budget"], table["protocol"]
+    head = ["model", metric, "95% interval", "from the best baseline", "tie range", "cold targets", "coverage"]
+    head += ["tuning, CPU s", "training, CPU s", "answer, CPU ms", "peak MB"]
+    lines = [f"| {' | '.join(head)} |", f"|---|---:|---|---|---|---|{'---:|' * 5}"]
+    lines += [f"| {' | '.join(_board_cells(row, metric))} |" for row in table["models"]]
+    left_out = [f"{name} is left out: {reason}." for name, reason in table["left_out_models"].items()]
+    about = (
+        f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {table['log']}, {table['instances']:,} test "
+        f"instances, {table['cold']['instances']:,} of them with a cold target; {budget['trials']} trials and "
+        f"{budget['minutes_per_model']:g} minutes a model, {budget['jobs']} at a time."
+    )
+    return "\n".join([" ".join([about, *left_out]), "", *lines, ""])
+
+
+def _board_cells(row: Mapping[str, Any], metric: str) -> list[str]:
+    figure, ties, cold = row["metrics"][metric], row["tie_range"], (row["cold"] or {}).get(metric)
+    tested = figure.get("against")
+    p = "" if tested is None else "p < .001" if tested["p_holm"] < 0.001 else f"p {tested['p_holm']:.3f}"
+    coverage = next(value for name, value in row.items() if name.startswith("coverage@"))
+    return [
+        row["model"],
+        metric_text(figure["mean"]),
+        f"{metric_text(figure['low'])}–{metric_text(figure['high'])}",
+        "" if tested is None else f"{tested['difference']:+.4f} ({tested['model']}, {p})",
+        "" if ties is None else f"{metric_text(ties['low'][metric])}–{metric_text(ties['high'][metric])}",
+        "" if cold is None else f"{metric_text(cold['mean'])} ({metric_text(cold['low'])}–{metric_text(cold['high'])})",
+        percent_text(coverage),
+        *(seconds_text(row[name]) for name in ("tuning_cpu_seconds", "cpu_seconds")),
+        *(number_text(row[name]) for name in ("answer_cpu_ms", "peak_mb")),
+    ]
 
 
 def runs_block(name: str) -> str:

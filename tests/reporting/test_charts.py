@@ -47,6 +47,7 @@ def charts() -> dict[str, Any]:
         "grouped bars": bar_chart(ROWS, x="recall@k", y="model", by="k"),
         "points": scatter_chart(ROWS, x="k", y="recall@k", by="model", label="model", log="x", title="Points"),
         "plain points": scatter_chart(pl.DataFrame(ROWS), x="k", y="recall@k"),
+        "bounds": scatter_chart(ROWS, x="k", y="recall@k", label="model", between=BETWEEN),
         "cells": heatmap_chart(cells, x="of", y="item", value="v", title="Cells"),
         "two bars": bar_chart([{"model": "a", "x": 1.0}, {"model": "b", "x": 2.0}], x="x", y="model"),
         "steps": line_chart(steps, x="step", y="y"),
@@ -69,6 +70,11 @@ def texts(svg: str) -> list[str]:
 def test_every_chart_names_its_axis(drawn: dict[str, str]) -> None:
     for name in ("lines", "line", "bars", "grouped bars", "points", "plain points"):
         assert "recall@k" in texts(drawn[name])
+
+
+def test_bounds_of_points_are_lines_through_them(drawn: dict[str, str]) -> None:
+    assert drawn["bounds"].count('aria-roledescription="rule mark"') == len(ROWS)
+    assert "rule mark" not in drawn["points"]
 
 
 def test_names_keep_the_order_of_the_rows(drawn: dict[str, str]) -> None:

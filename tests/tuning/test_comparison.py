@@ -97,6 +97,9 @@ def test_each_model_has_the_same_trials_and_one_test(
     for entry in entries:
         assert load(tmp_path / "c" / entry.model).about["experiment"] == entry.about["experiment"]
         assert entry.tuning_seconds > 0
+        trials = plan.search(entry.model).study(LOG, tmp_path / "c" / f"{entry.model}.search").trials()
+        assert all(trial.cpu_seconds is not None and trial.cpu_seconds > 0 for trial in trials)
+        assert entry.about["search"]["cpu_seconds"] == sum(trial.cpu_seconds or 0.0 for trial in trials)
     rows = cost_rows(entries, "ndcg@10")
     assert [row["model"] for row in rows] == [entry.model for entry in entries]
     assert all(row["peak MB"] is None or row["peak MB"] > 0 for row in rows)

@@ -176,7 +176,7 @@ def _about(table: Row) -> list[str]:
         f"{table['instances']:,} test instances of {table['users']:,} users"
         + (f"; left out: {left_out}." if left_out else "."),
         f"Protocol {protocol['name']} ({protocol['fingerprint']}). {protocol['sentence']}",
-        f"Budget: {budget['trials']} trials and {number_text(budget['minutes_per_model'])} minutes for each model, "
+        f"Budget: {budget['trials']} trials and {budget['minutes_per_model']:g} minutes for each model, "
         f"with {budget['jobs']} at a time, seed {budget['seed']}; {table['monitor']} on validation chose"
         + ("; the tested models were trained on the validation part too." if table["refit"] else "."),
     ]
