@@ -146,7 +146,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
         Hybrid.configure(settings)
 
 
-@pytest.mark.parametrize("neighbours", [None, "vs-knn"])
+@pytest.mark.parametrize("neighbours", [None, "vs-knn", "pop"])
 def test_a_saved_hybrid_is_one_model_that_is_loaded_and_trained_anew(tmp_path: Path, neighbours: str | None) -> None:
     settings = {"epochs": 1, "embedding_dim": 8, "network": "gru", "neighbours": neighbours}
     outcome = Experiment(model="hybrid", protocol=Protocol.named("leave-one-out"), settings=settings).run(LOG)

@@ -117,6 +117,7 @@ def test_a_feature_that_is_the_same_in_all_examples_counts_nothing() -> None:
     other[:, 1] = 2.8
     assert torch.equal(made(of(values, other)), made(of(values, features)))
     assert made.is_learnt
+    assert all(value.isfinite().all() for value in made.state_dict().values())  # others cannot be saved
 
 
 def test_excluded_items_have_no_share() -> None:

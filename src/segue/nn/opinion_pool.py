@@ -141,7 +141,7 @@ class OpinionPool(nn.Module):
         features = torch.cat([opinion.features for opinion in opinions], 1)
         self.mean.copy_(features[rows].mean(0))
         deviation = features[rows].std(0, correction=0)
-        self.deviation.copy_(deviation.masked_fill(deviation < CONSTANT, torch.inf))
+        self.deviation.copy_(deviation.masked_fill(deviation < CONSTANT, torch.finfo(deviation.dtype).max))
         rng = np.random.default_rng(0)
         steps = passes * -(-number // batch_size)
         self.requires_grad_(True)
