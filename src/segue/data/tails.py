@@ -22,7 +22,7 @@ def hold_out_tails(log: Log, count: int, rng: np.random.Generator) -> tuple[Log,
     """A log without the newest rows of some users, and these rows.
 
     Users are drawn at random until they have `count` rows together: the newest `MAX_TAIL` of each, but never the first.
-    So short histories, such as sessions, are asked at every step, and long ones near their end.
+    So short histories, such as sessions, are held out at every step, and long ones at their end.
 
     Returns:
         The log without these rows, and an instance for each of them that may be a target.

@@ -1,10 +1,10 @@
-"""`Stream`: test-then-train. The rows of the test part come in the order of time: each is asked for, and then learnt.
+"""`Stream`: test-then-train. The rows of the test part come in the order of time: each is predicted, and then learnt.
 
     time ->   a1  b1  a2  c1  b2         a1: the first row of user a
-    asked     a1  b1  a2      b2         c1 has no history, so it is no instance
-    learnt    a1  b1  a2  c1  b2         each before the next one is asked for
+    predicted a1  b1  a2      b2         c1 has no history, so it is no instance
+    learnt    a1  b1  a2  c1  b2         each before the next one is predicted
 
-With `retrain`, the model that is asked is trained anew on all rows before each hour or day
+With `retrain`, the model that predicts is trained anew on all rows before each hour or day
 (`segue.experiments.retrained`). Of rows at one time, those of the user with the lower id come first. The measure is
 that of Gama, Sebastiao and Rodrigues, On evaluating stream learning algorithms, Machine Learning 2013.
 """
@@ -85,8 +85,8 @@ class Stream:
         known = [0, *self.before.tolist()]
         steps = iter(itertools.pairwise([*known, known[-1]]))
 
-        def learn(asked: EvalInstances) -> None:
-            for _ in range(len(asked)):
+        def learn(predicted: EvalInstances) -> None:
+            for _ in range(len(predicted)):
                 self._learn(model, *next(steps))
 
         try:

@@ -51,7 +51,7 @@ class RankingProtocol(Protocol):
         request_time: "known" lets models read when the next item is requested, which is the time of the first target.
         cold_items: the share of the items whose rows are left out of training; see `segue.data.cold_items`.
         cold_seed: seed of the draw of these items.
-        update: whether models that can, learn each test row at once, after the item was asked for; see
+        update: whether models that can, learn each test row at once, after it was predicted; see
             `segue.evaluation.prequential`.
         retrain: when the model is trained anew on all rows before, while the test part goes by.
     """
@@ -182,7 +182,7 @@ class RankingProtocol(Protocol):
     def rank(self, model: Model, split: Split, part: Part) -> Ranks:
         """The ranks of the targets of a held-out part, down to the largest cut-off.
 
-        With `update`, a model that can learns each row of the test part after it was asked for, and is then as before.
+        With `update`, a model that can learns each row of the test part after it was predicted, and is then as before.
         """
         instances = self.instances(split, part)
         return self.rank_stream(model, split, instances) if part == "test" else self.rank_instances(model, instances)
@@ -281,7 +281,7 @@ class RankingProtocol(Protocol):
         if self.gives_request_time:
             targets += "; models may read when the next item is requested: the time of the target"
         if self.update:
-            targets += "; models that can, learn each test row right after the item was asked for"
+            targets += "; models that can, learn each test row right after it was predicted"
         if self.retrain != "never":
             targets += f"; models are trained anew on all rows before {PERIODS[self.retrain]}"
         if self.cold_items:

@@ -31,11 +31,11 @@ def rank_retrained(experiment: Experiment, model: Model, split: Split, epochs: i
         epochs: of each training, for a model that is trained in epochs.
     """
     protocol = RankingProtocol.expect(experiment.protocol, f"{experiment.protocol.name}: ranks no items")
-    (_, asked), *later = periods(protocol.instances(split, "test"), protocol.retrain)
-    parts = [protocol.rank_stream(model, split, asked)]
+    (_, first), *later = periods(protocol.instances(split, "test"), protocol.retrain)
+    parts = [protocol.rank_stream(model, split, first)]
     with progress(f"training {experiment.name} anew", total=len(later), unit="trainings") as bar:
-        for start, asked in later:
+        for start, instances in later:
             before = replace(by_date(split.log, start, valid=0), cold=split.cold)
-            parts.append(protocol.rank_stream(experiment.fit_rows(before.train, epochs)[0], before, asked))
+            parts.append(protocol.rank_stream(experiment.fit_rows(before.train, epochs)[0], before, instances))
             bar.advance()
     return Ranks.join(parts)

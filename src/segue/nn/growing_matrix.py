@@ -1,7 +1,7 @@
 """`GrowingMatrix`: a sparse matrix to whose cells numbers are added one by one, without building it anew.
 
-What is added is kept by row beside the matrix. Sums of rows read both; everything else, and saving, first takes it
-over into the matrix.
+What is added is kept by row beside the matrix. Sums of rows read both; everything else, and saving, first merges it
+into the matrix.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class GrowingMatrix(SparseMatrix):
         cells = self.added.setdefault(row, {})
         cells[column] = cells.get(column, 0.0) + value
 
-    def take_over(self) -> None:
-        """Make what was added part of the matrix."""
+    def merge(self) -> None:
+        """Add all that was kept beside the matrix to its cells."""
         if self.added:
             added, self.added = self.added, {}
             row = np.repeat(np.fromiter(added, np.int64), [len(cells) for cells in added.values()])
@@ -44,7 +44,7 @@ class GrowingMatrix(SparseMatrix):
         super().set_rows(blocks)
 
     def to_scipy(self, values: Float[Tensor, "k"] | None = None) -> sp.csr_array:
-        self.take_over()
+        self.merge()
         return super().to_scipy(values)
 
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
@@ -64,7 +64,7 @@ class GrowingMatrix(SparseMatrix):
         return sums
 
     def _save_to_state_dict(self, *args: Any, **options: Any) -> None:
-        self.take_over()
+        self.merge()
         super()._save_to_state_dict(*args, **options)
 
     def _load_from_state_dict(self, *args: Any, **options: Any) -> None:

@@ -48,10 +48,12 @@ class Opinion(NamedTuple):
     features: Float[Tensor, "B F"]
 
     @classmethod
-    def of(cls, scores: Float[Tensor, "B I"], excluded: Bool[Tensor, "B I"], features: Float[Tensor, "B f"]) -> Opinion:
-        """The opinion of a part with these scores."""
+    def of(
+        cls, scores: Float[Tensor, "B I"], excluded: Bool[Tensor, "B I"], *features: Float[Tensor, "B _"]
+    ) -> Opinion:
+        """The opinion of a part with these scores, and with further features of the requests, if there are any."""
         values, total = log_softmax(scores, excluded)
-        return cls(values, torch.cat([confidence(values, excluded), total, features], 1))
+        return cls(values, torch.cat([confidence(values, excluded), total, *features], 1))
 
     def stored(self, excluded: Bool[Tensor, "B I"]) -> Opinion:
         """The opinion in half precision, in which excluded items are impossible."""

@@ -137,8 +137,8 @@ class ProtocolOptions(EvaluationOptions):
         cold_items: Leave all rows of this share of the items, drawn at random, out of training. They stay in histories
             and are targets of validation and test; --by popularity shows their figures apart.
         cold_seed: Seed of that draw. The default is 0.
-        update: Whether models that can learn each event of the test at once do so, after the item was asked for. The
-            default is that of the protocol: prequential does, global-time does not.
+        update: Whether models that can learn each event of the test at once do so, after it was predicted. The default
+            is that of the protocol: prequential does, global-time does not.
         retrain: When models are trained anew on all events before, while the test goes by: never, hourly or nightly.
             Protocols prequential and global-time.
     """

@@ -61,13 +61,13 @@ class HeldOut:
     Attributes:
         training: the log without them, which the network is trained on.
         instances: the rows.
-        rows: the whole log, whose rows are left out of the counts.
+        left_out: of the whole log, what the rows of each user add to the counts.
         fixed: the opinions that do not change between epochs: those of the counts, and of the neighbours.
     """
 
     training: Log
     instances: EvalInstances
-    rows: LeftOutRows
+    left_out: LeftOutRows
     fixed: list[Opinion] = field(default_factory=list)
 
     @property
@@ -133,14 +133,14 @@ class Hybrid(GradientModel):
         return loss
 
     def _network_log(self, log: Log, rng: np.random.Generator) -> Log:
-        return self.config.network_config.draw_targets(self._rows(log).training, rng)
+        return self.config.network_config.draw_targets(self._hold_out(log).training, rng)
 
-    def _rows(self, log: Log) -> HeldOut:
+    def _hold_out(self, log: Log) -> HeldOut:
         """The training log in two parts; the same ones in each epoch, and after an interruption."""
-        if self._held_out is None or self._held_out.rows.log is not log:
+        if self._held_out is None or self._held_out.left_out.log is not log:
             config = self.config
-            most = CACHE_BYTES // (2 * (self.sizes.num_items + 1))
-            count = min(config.held_out_rows, int(config.held_out_share * len(log)), most)
+            cached = CACHE_BYTES // (2 * (self.sizes.num_items + 1))
+            count = min(config.held_out_rows, int(config.held_out_share * len(log)), cached)
             training, instances = hold_out_tails(log, max(count, 1), np.random.default_rng(0))
             weights = self.counts.config.target_weights(log)
             self._held_out = HeldOut(training, instances, LeftOutRows(log, self.counts.window, weights))
@@ -148,7 +148,7 @@ class Hybrid(GradientModel):
 
     def end_epoch(self, log: Log) -> None:
         """Fit the other parts, in the first epoch; then learn the pool."""
-        held_out = self._rows(log)
+        held_out = self._hold_out(log)
         if not held_out.fixed:
             if not self.counts.count.any():  # else they are those of an interrupted training
                 self.counts.fit(log)
@@ -164,7 +164,7 @@ class Hybrid(GradientModel):
         return (self.counts,) if self.neighbours is None else (self.counts, self.neighbours, self.neighbours)
 
     def learnt_each_epoch(self, log: Log) -> tuple[Callable[[int], None], int]:
-        held_out = self._rows(log)
+        held_out = self._hold_out(log)
 
         def learn(number: int) -> None:
             part = replace(held_out, instances=held_out.instances.take(slice(number)))
@@ -179,7 +179,7 @@ class Hybrid(GradientModel):
         counts, others = [], []
         for block in held_out.blocks:
             batch = instance_batch(self, block)
-            scores = self.counts.left_out_scores(held_out.rows.batch(block.row, block.user))
+            scores = self.counts.left_out_scores(held_out.left_out.batch(block.row, block.user))
             counts.append(self._stored(batch, self._counts_opinion(batch, scores)))
             if self.neighbours is not None:
                 others.append(self._stored(batch, self._neighbours_opinion(batch)))
@@ -215,11 +215,11 @@ class Hybrid(GradientModel):
         scores = self.neighbours.score(self.neighbours.readable(batch))[:, 1:]
         above = scores - scores.amin(1, keepdim=True)  # most items have the smallest score
         above = torch.log(above + FLOOR * above.mean(1, keepdim=True) + torch.finfo(above.dtype).tiny)
-        return Opinion.of(nn.functional.pad(above, (1, 0), value=-torch.inf), self._excluded(batch), scores[:, :0])
+        return Opinion.of(nn.functional.pad(above, (1, 0), value=-torch.inf), self._excluded(batch))
 
     def _network_opinion(self, batch: Batch) -> Opinion:
         scores = self.network.score(self.network.readable(batch))
-        return Opinion.of(scores, self._excluded(batch), scores[:, :0])
+        return Opinion.of(scores, self._excluded(batch))
 
     def _excluded(self, batch: Batch) -> Bool[Tensor, "B I"]:
         """The items that are not recommended: none, and with `exclude_seen` those of the history."""
