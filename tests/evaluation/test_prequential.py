@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +17,16 @@ from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
+from segue.experiments.blend import blend
 from segue.experiments.experiment import Experiment
+from segue.experiments.newer_events import newer_protocol
+from segue.experiments.rerank import rerank
 from segue.models.base.model import Sizes
 from segue.models.hybrid.model import Hybrid
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.models.popularity.pop import Pop
+from segue.serving.saved_model import load, save
 
 PREQUENTIAL = Protocol.named("prequential").with_cut_offs((5,))
 HOUR = 3600
@@ -211,8 +216,25 @@ def test_a_trained_model_cannot_be_trained_anew_by_its_evaluation() -> None:
     log = timed_log()
     protocol = PREQUENTIAL.with_settings({"retrain": "nightly"})
     split = protocol.split(log)
-    with pytest.raises(ConfigError, match="retrain=nightly: a model that is trained already cannot"):
+    with pytest.raises(ConfigError, match="retrain=nightly: a model that is trained already cannot be trained anew"):
         protocol.evaluate(fitted(split.train), split, "test")
+
+
+def test_two_models_cannot_be_trained_anew_together() -> None:
+    log, protocol = timed_log(), PREQUENTIAL.with_settings({"retrain": "nightly"})
+    one, two = (Experiment(model=name, protocol=protocol, monitor="ndcg@5") for name in ("pop", "item-knn"))
+    with pytest.raises(ConfigError, match="retrain=nightly: a blend cannot be trained anew"):
+        blend(one, two, log)
+    with pytest.raises(ConfigError, match="retrain=nightly: a model of two stages cannot be trained anew"):
+        rerank(one, two, log)
+
+
+def test_a_saved_model_is_not_trained_anew_on_newer_events(tmp_path: Path) -> None:
+    log, protocol = timed_log(), PREQUENTIAL.with_settings({"retrain": "nightly"})
+    outcome = Experiment(model="pop", protocol=protocol, monitor="ndcg@5").run(log)
+    saved = load(save(outcome.model, log, tmp_path / "model", **outcome.about()))
+    newer = newer_protocol(saved, after=int(log.known_times.max()))
+    assert (newer.update, newer.retrain) == (True, "never")
 
 
 def test_a_model_that_cannot_learn_single_events_says_so() -> None:

@@ -51,3 +51,16 @@ def test_times_move_with_the_items_that_the_model_knows(window: int) -> None:
     )
     with torch.inference_mode():
         torch.testing.assert_close(other.score(batch)[:, [1, 3]], model.score(own)[:, [12, 11]])
+
+
+@pytest.mark.parametrize("name", ["pop", "learnt-counts"])
+def test_events_under_other_ids_are_learnt(name: str) -> None:
+    """Event by event, as the model learns them under its own ids; items that it does not know are left out."""
+    model, alone = (subject(MODELS[name]).train(LOG) for _ in range(2))
+    other = VocabularyAdapter(model, LOG, Vocab(pl.Series([9])), Vocab(pl.Series([12, 77, 11, 10])))
+    assert other.can_update
+    other.update([[1, 2, 3], [4], []], [4, 2, 1])
+    alone.update([[12, 11], []], [10, 12])
+    batch = Batch(torch.tensor([9]), torch.tensor([[11, 12]]))
+    torch.testing.assert_close(model.score(batch), alone.score(batch), rtol=0, atol=0)
+    assert not VocabularyAdapter(subject(MODELS["item-knn"]).train(LOG), LOG, LOG.users, LOG.items).can_update

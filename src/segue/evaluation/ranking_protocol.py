@@ -173,11 +173,17 @@ class RankingProtocol(Protocol):
         return replace(instances.take(np.flatnonzero(enough)), dropped=dropped)
 
     def evaluate(self, model: Model, split: Split, part: Part, metrics: Sequence[str] | None = None) -> Ranks:
-        require(
-            part == "valid" or self.retrain == "never",
-            f"retrain={self.retrain}: a model that is trained already cannot be trained anew here; segue run does it",
-        )
+        if part == "test":
+            self.check_not_retrained("a model that is trained already")
         return self.rank(model, split, part)
+
+    def check_not_retrained(self, what: str) -> None:
+        """Raise `ConfigError` if models are trained anew during the test; `what` says which ones cannot be."""
+        require(
+            self.retrain == "never",
+            f"retrain={self.retrain}: {what} cannot be trained anew during the test; `segue run` trains a single model "
+            "anew, and under retrain=never all models stay as they are trained",
+        )
 
     def rank(self, model: Model, split: Split, part: Part) -> Ranks:
         """The ranks of the targets of a held-out part, down to the largest cut-off.

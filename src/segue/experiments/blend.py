@@ -92,6 +92,7 @@ def select_weight(
         protocol, f"{protocol.name}: a blend needs a protocol that ranks items, such as leave-one-out"
     )
     protocol.check_metric(monitor)
+    protocol.check_not_retrained("a blend")
     values: dict[float, list[Floats]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
     require(len(values) > 0, "no weight to try; give some between 0 and 1")
     instances = protocol.instances(split, "valid")

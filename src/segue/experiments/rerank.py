@@ -218,7 +218,8 @@ def _first_stage(
 
 def _check(first: Experiment | TrainedStage, second: Experiment) -> None:
     name = second.protocol.name
-    RankingProtocol.expect(second.protocol, f"{name}: a protocol of ratings, and two stages order items")
+    protocol = RankingProtocol.expect(second.protocol, f"{name}: a protocol of ratings, and two stages order items")
+    protocol.check_not_retrained("a model of two stages")
     if isinstance(first, TrainedStage):
         require(not second.refit and not second.final, FIXED_STAGE)
         return

@@ -54,7 +54,7 @@ class VocabularyAdapter(Model):
             DataError: the model reads event features, and the columns there are others.
         """
         super().__init__(model.config, Sizes(len(users), len(items)))
-        self.model, self.window = model, model.window
+        self.model, self.window, self.can_update = model, model.window, model.can_update
         for name, source, target in (("user_ids", users, own.users), ("item_ids", items, own.items)):
             ids = torch.from_numpy(target.ids(source.tokens.to_list()))
             self.register_buffer(name, torch.cat([ids.new_zeros(1), ids]))
@@ -73,6 +73,13 @@ class VocabularyAdapter(Model):
         own = self._own_batch(batch)
         wanted = self.item_ids if items is None else self.item_ids[items]
         return self.model.score(own, wanted) if self.model.scores_pairs else self.model.score(own)[:, wanted]
+
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        """Learn what it knows of the events: those of unknown items are left out, also of histories."""
+        own = [self.item_ids[list(history)] for history in histories]
+        known = [(ids[ids > 0].tolist(), int(self.item_ids[item])) for ids, item in zip(own, items, strict=True)]
+        known = [(history, item) for history, item in known if item]
+        self.model.update([history for history, _ in known], [item for _, item in known])
 
     @property
     def reads_times(self) -> bool:
