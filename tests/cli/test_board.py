@@ -166,6 +166,8 @@ def test_lists_that_were_made_elsewhere_stand_beside_the_models(segue, here, seq
         "events.csv events.csv": "events.csv is given twice",
         "events.csv --final": "--final: a board measures models",
         "events.csv --minutes-per-model 0": "--minutes-per-model 0: must be above 0",
+        "events.csv --jobs 0": "jobs=0: must be at least 1",
+        f"events.csv --jobs {'9' * 400}": "must be at least 1 and at most",
         "events.csv --tie-range 1": "--tie-range 1: a range needs at least 2 orders",
         "events.csv --models nix": "nix",
         "events.csv --protocol ratings --models mf": "ratings",

@@ -142,9 +142,12 @@ def _plan(
     names: tuple[str, ...], protocol: ProtocolOptions, budget: BoardBudgetOptions, training: TrainingOptions
 ) -> Comparison:
     """The comparison of every log, as far as it is known before the log is read."""
+    from segue.tuning.workers import check_jobs
+
+    check_jobs(budget.jobs)
     if not 0 < budget.minutes_per_model < float("inf"):
         raise ConfigError(f"--minutes-per-model {budget.minutes_per_model:g}: must be above 0")
-    minutes = budget.minutes_per_model * len(names) / max(budget.jobs, 1)
+    minutes = budget.minutes_per_model * len(names) / budget.jobs
     shared = BudgetOptions(trials=budget.trials, minutes=minutes, jobs=budget.jobs)
     return comparison_plan(names, protocol.without_log(), shared, training)
 
