@@ -1,6 +1,6 @@
 TORCH ?= torch==2.13.0
 PEERS ?= .bench
-BOARD ?= pop,item-knn,seq-knn,vs-knn,stan,ease,slist
+BOARD ?= pop,item-knn,seq-knn,vs-knn,stan,ease
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # trust what the machine trusts, as pip does: package indexes behind a company's proxy have its certificate
 export UV_SYSTEM_CERTS ?= 1
