@@ -137,6 +137,7 @@ def test_settings_of_the_network_are_given_by_their_own_names() -> None:
         ({"network": "iarn"}, "network=iarn: must be a model"),
         ({"network": "cor"}, "no model 'cor'"),
         ({"network_settings": {"epochs": 3}}, "network_settings: epochs is a setting of the hybrid itself"),
+        ({"network_settings": '{"epochs": 3}'}, "must be names with values; give each setting of the network by its"),
         ({"neighbours": "gru"}, "neighbours=gru: must be another model that is fitted in one step"),
         ({"neighbours": "learnt-counts"}, "neighbours=learnt-counts: must be another model"),
     ],

@@ -61,10 +61,20 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
 
     @classmethod
     def make(cls, settings: dict[str, Any]) -> HybridConfig:
-        """A config; settings that are not the hybrid's own are the network's."""
+        """A config; settings that are not the hybrid's own are the network's.
+
+        Raises:
+            ConfigError: a setting is unknown, or has a value that it may not have.
+        """
         own = {name: value for name, value in settings.items() if name in cls.model_fields}
         others = {name: value for name, value in settings.items() if name not in own}
-        given = {**own.pop("network_settings", {}), **others}
+        listed = own.pop("network_settings", {})
+        require(
+            isinstance(listed, dict),
+            f"network_settings={listed!r}: must be names with values; give each setting of the network by its own name, "
+            "such as embedding_dim=128",
+        )
+        given = {**listed, **others}
         config = cls(**own, network_settings=given)
         read = {name: getattr(config.network_config, name) for name in given}
         return config.model_copy(update={"network_settings": read})
