@@ -71,8 +71,8 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         listed = own.pop("network_settings", {})
         require(
             isinstance(listed, dict),
-            f"network_settings={listed!r}: must be names with values; give each setting of the network by its own name, "
-            "such as embedding_dim=128",
+            f"network_settings={listed!r}: must be names with values; give each setting of the network by its own "
+            "name, such as embedding_dim=128",
         )
         given = {**listed, **others}
         config = cls(**own, network_settings=given)
