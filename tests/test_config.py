@@ -153,7 +153,11 @@ def test_configs_are_immutable_values() -> None:
 @pytest.mark.parametrize(
     ("model", "settings", "message"),
     [
-        ("sasrec", {"negative_sampling": "own"}, "must be one of per_target, shared; it is now called 'per_target'$"),
+        (
+            "sasrec",
+            {"negative_sampling": "own"},
+            "must be one of per_target, shared, impressions; it is now called 'per_target'$",
+        ),
         ("gru4rec", {"input_embedding": "own"}, "it is now called 'separate'$"),
         ("gru4rec", {"negative_sampling": "own"}, "it is now called 'per_target'$"),
         ("narm", {"gate_activation": "hard"}, "it is now called 'hard_sigmoid'$"),

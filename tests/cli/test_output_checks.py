@@ -26,6 +26,7 @@ WORKS = {  # command -> words with which it works, without its outputs
     "fit": "fit pop events.csv",
     "search": "search pop events.csv --no-baselines",
     "compare": "compare events.csv --models pop",
+    "board": "board events.csv --models pop",
     "blend": "blend models/hgn models/pop --data events.csv",
     "evaluate": "evaluate models/pop --data events.csv --by length",
     "recommend": "recommend models/pop --all --out many.csv",

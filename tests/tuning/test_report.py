@@ -16,7 +16,7 @@ from segue.tuning.trial import Trial
 
 
 def trial(number: int, metric: float | None, state: Any = "complete", **settings: Any) -> Trial:
-    return Trial(number, settings, state, metric, 3, 5, 1.0, "no memory" if state == "failed" else "")
+    return Trial(number, settings, state, metric, 3, 5, 1.0, error="no memory" if state == "failed" else "")
 
 
 def test_importance_is_epsilon_squared() -> None:
