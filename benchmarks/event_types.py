@@ -96,6 +96,21 @@ def _shown_clicks(log: Log) -> Callable[[Model], Model]:
     return lambda model: ShownClicks(model, click)
 
 
+def hotels(**columns: str) -> Log:
+    """The interactions with hotels, and further columns of the log."""
+    folder = folder_of_variable("SEGUE_DATA")
+    assert folder is not None, "set SEGUE_DATA to the folder of trivago_100k.parquet"
+    return read_log(
+        folder / "trivago_100k.parquet",
+        user="user_id",
+        item="reference",
+        time="timestamp",
+        event="action_type",
+        events=EVENTS,
+        **columns,
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,16 +124,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Train every variant, and compare them on the same instances."""
     arguments = parser().parse_args()
-    folder = folder_of_variable("SEGUE_DATA")
-    assert folder is not None, "set SEGUE_DATA to the folder of trivago_100k.parquet"
-    log = read_log(
-        folder / "trivago_100k.parquet",
-        user="user_id",
-        item="reference",
-        time="timestamp",
-        event="action_type",
-        events=EVENTS,
-    )
+    log = hotels()
     split = PROTOCOL.split(log)
     settings = dict(word.split("=", 1) for word in arguments.set)
     reads_types = "event_types" in find(arguments.model).Config.model_fields

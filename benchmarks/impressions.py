@@ -3,8 +3,8 @@
     python -m benchmarks.impressions MODEL [--set NAME=VALUE ...] [--seeds N] [--json FILE]
 
 The log is trivago_100k.parquet in the folder SEGUE_DATA (RecSys Challenge 2019), read as `benchmarks.event_types` reads
-it, with the hotels that were shown at each click. All interactions with a hotel are read, clicks are learnt and asked
-for. The JSON has the form of that of `benchmarks.validation`.
+it, with the hotels that were shown at each click. All interactions with a hotel are read, and clicks are learnt and
+predicted. The JSON has the form of that of `benchmarks.validation`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.event_types import EVENTS, PROTOCOL
+from benchmarks.event_types import PROTOCOL, hotels
 from benchmarks.validation import report, validated
-from segue.data.cache_folder import folder_of_variable
-from segue.data.log import Log
-from segue.data.readers.ingest import read_log
 from segue.experiments.experiment import Experiment
 
 
@@ -31,27 +28,12 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def shown_hotels() -> Log:
-    """The interactions with hotels, and what was shown at each click."""
-    folder = folder_of_variable("SEGUE_DATA")
-    assert folder is not None, "set SEGUE_DATA to the folder of trivago_100k.parquet"
-    return read_log(
-        folder / "trivago_100k.parquet",
-        user="user_id",
-        item="reference",
-        time="timestamp",
-        event="action_type",
-        events=EVENTS,
-        impressions="impressions",
-    )
-
-
 def main() -> None:
     """Train and validate."""
     arguments = parser().parse_args()
     settings = dict(setting.split("=", 1) for setting in arguments.set)
     experiment = Experiment(model=arguments.model, protocol=PROTOCOL, settings=settings)
-    log = shown_hotels()
+    log = hotels(impressions="impressions")
     trained = [validated(replace(experiment, seed=seed), log) for seed in range(arguments.seeds)]
     report(trained, experiment, arguments)
 

@@ -187,6 +187,6 @@ def test_the_estimate_of_a_hybrid_has_the_fits_of_its_parts_and_its_pool(neighbo
     settings = {"epochs": 3, "held_out_share": 0.2, "neighbours": neighbours}
     found = times(estimate(experiment("hybrid", settings=settings, refit=True), log))
     assert found["fit of learnt-counts"] == (2, 2)
-    assert found["pool of an epoch"] == found["epoch"] == (3, 3)
+    assert found["learning after an epoch"] == found["epoch"] == (3, 3)
     assert ("fit of vs-knn" in found) == (neighbours is not None)
-    assert {"fit of learnt-counts", "pool of an epoch"} <= set(times(estimate_fit(experiment("hybrid"), log)))
+    assert {"fit of learnt-counts", "learning after an epoch"} <= set(times(estimate_fit(experiment("hybrid"), log)))

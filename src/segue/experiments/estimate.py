@@ -157,7 +157,7 @@ def _after_epochs(
     if learning is not None:
         learn, number = learning
         samples = take_samples(learn, int, number, limit)
-        parts.append(PartOfRun("pool of an epoch", samples.time(number), *epochs))
+        parts.append(PartOfRun("learning after an epoch", samples.time(number), *epochs))
     return parts
 
 

@@ -48,19 +48,14 @@ class GrowingMatrix(SparseMatrix):
         return super().to_scipy(values)
 
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
-        added, self.added = self.added, {}  # the matrix alone
-        try:
-            sums = super().weighted_row_sums(rows, weights)
-        finally:
-            self.added = added
-        if added:
-            has_more = torch.from_numpy(np.isin(rows.numpy(force=True), np.fromiter(added, np.int64)))
+        sums = super().weighted_row_sums(rows, weights)
+        if self.added:
+            has_more = torch.from_numpy(np.isin(rows.numpy(force=True), np.fromiter(self.added, np.int64)))
             for b, l in has_more.nonzero().tolist():
-                cells = added[int(rows[b, l])]
+                cells = self.added[int(rows[b, l])]
                 columns = torch.tensor(list(cells), device=sums.device)
-                sums[b].index_add_(
-                    0, columns, weights[b, l] * torch.tensor(list(cells.values()), dtype=torch.float64).to(sums)
-                )
+                values = torch.tensor(list(cells.values()), dtype=torch.float64).to(sums)
+                sums[b].index_add_(0, columns, weights[b, l] * values)
         return sums
 
     def _save_to_state_dict(self, *args: Any, **options: Any) -> None:

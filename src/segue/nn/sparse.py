@@ -117,7 +117,7 @@ class SparseMatrix(ResizableBuffers):
     def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
         """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
         count, length = rows.shape
-        matrix = self.to_scipy()
+        matrix = SparseMatrix.to_scipy(self)  # as the loop, without what a subclass keeps beside the entries
         # of the matrix's type, or scipy converts all indices of the matrix in each product
         row = rows.ravel().astype(matrix.indices.dtype)
         start = np.arange(count + 1, dtype=matrix.indptr.dtype) * length
