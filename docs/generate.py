@@ -36,7 +36,7 @@ from stored_figures import board_block, comparison_block, refresh_figures, runs_
 from segue.cli import app
 from segue.cli.renamed import RENAMED_OPTIONS
 from segue.config import Config, Setting
-from segue.models.base.model import GradientModelConfig
+from segue.models.base.gradient_config import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.registry import MODELS, find
 from segue.papers.contents import list_tables

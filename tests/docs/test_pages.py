@@ -27,7 +27,7 @@ from segue.data.readers.roles import COLUMN_NAMES
 from segue.evaluation.metrics import METRICS
 from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.rating_predictions import RATING_METRICS
-from segue.models.base.model import GradientModelConfig
+from segue.models.base.gradient_config import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.external import is_reference
 from segue.models.registry import LOCATIONS, MODELS, find

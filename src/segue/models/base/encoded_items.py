@@ -18,7 +18,8 @@ from segue.config import Field
 from segue.data.item_features import feature_arrays
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
+from segue.models.base.gradient_config import GradientModelConfig
+from segue.models.base.model import DotProductModel, GradientModel, Sizes
 from segue.nn.embedding import embedding
 from segue.nn.event_features import EventFeatureEmbedding
 from segue.nn.item_encoder import FeatureTable, Fusion, ItemEncoder

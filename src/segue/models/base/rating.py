@@ -29,7 +29,8 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import ConfigError
 from segue.models.base.bias_solver import solve_biases
-from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
+from segue.models.base.gradient_config import GradientModelConfig
+from segue.models.base.model import DotProductModel, GradientModel, Model, Sizes
 
 MAX_PAIRS = 1 << 16  # pairs predicted at a time when all items are scored
 

@@ -24,7 +24,8 @@ from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.config import Field
 from segue.data.log import Ids
-from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
+from segue.models.base.gradient_config import GradientModelConfig
+from segue.models.base.model import DotProductModel, GradientModel, Sizes
 from segue.nn import losses
 from segue.nn.embedding import embedding, zero_padding
 

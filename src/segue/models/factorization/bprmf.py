@@ -33,7 +33,8 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.event_weights import EventWeightsConfig
-from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
+from segue.models.base.gradient_config import FeaturedConfig
+from segue.models.base.model import DotProductModel, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.compiled.loop import overrides
 from segue.nn.embedding import embedding, zero_padding

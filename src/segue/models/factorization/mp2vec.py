@@ -31,7 +31,8 @@ from segue.batches.batch import SequenceBatch
 from segue.batches.cooccurrence import CooccurrencePairs
 from segue.config import Field
 from segue.data.log import Ids, Log
-from segue.models.base.model import FeaturedConfig, Sizes
+from segue.models.base.gradient_config import FeaturedConfig
+from segue.models.base.model import Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
 from segue.nn.item_features import ItemFeatures

@@ -40,7 +40,8 @@ from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.event_weights import EventWeightsConfig
-from segue.models.base.model import GradientModel, GradientModelConfig, Sizes
+from segue.models.base.gradient_config import GradientModelConfig
+from segue.models.base.model import GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding

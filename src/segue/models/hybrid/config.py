@@ -12,7 +12,8 @@ from segue.data.log import Log
 from segue.data.sessions import SessionRule
 from segue.errors import ConfigError, did_you_mean, require
 from segue.models.base.event_weights import EventWeightsConfig
-from segue.models.base.model import DirectModel, DotProductModel, EpochsConfig, GradientModel, GradientModelConfig
+from segue.models.base.gradient_config import EpochsConfig, GradientModelConfig
+from segue.models.base.model import DirectModel, DotProductModel, GradientModel
 from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.models.registry import find
 

@@ -34,7 +34,8 @@ from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.item_features import feature_ids, first_list_column
 from segue.data.log import Floats, Ids, Log
-from segue.models.base.model import FeaturedConfig, Sizes
+from segue.models.base.gradient_config import FeaturedConfig
+from segue.models.base.model import Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel, DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import embedding, zero_padding

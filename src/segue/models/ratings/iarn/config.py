@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from segue.config import Field
 from segue.errors import require
-from segue.models.base.model import FeaturedConfig
+from segue.models.base.gradient_config import FeaturedConfig
 from segue.models.base.rating import BiasedRatingConfig
 from segue.models.ratings.iarn.feature_encoder import FeatureEncoding
 from segue.models.ratings.iarn.gated_rnn import StateActivation
