@@ -55,13 +55,25 @@ def test_live_quality_over_time_beside_the_test(page, site, outcomes):
 
 
 def test_requests_are_counted_while_the_page_is_open(page, site):
+    reading = []
+    page.on("request", lambda request: request.url.endswith("/metrics") and reading.append(request))
+    page.on("requestfinished", lambda request: request in reading and reading.remove(request))
+
+    def settle():
+        """Wait until no reading is in flight: the page begins no other one before, and five seconds would be lost."""
+        while reading:
+            page.wait_for_timeout(20)
+        page.evaluate("() => fetch(location.href).then(found => found.text())")  # by then the page has read it
+
     page.clock.install()
     page.reload()
     visit(page, "Quality")
     page.clock.pause_at(datetime.now() + timedelta(seconds=60))
     for _ in range(2):
+        settle()
         with page.expect_response("**/metrics"):
             page.clock.run_for(5_000)
+        settle()
         for user in ("u1", "nobody"):
             site.api("GET", f"/v1/recommend?user={user}")
         site.api("POST", "/v1/events", {"user": "somebody-else", "item": "i1"})
@@ -80,6 +92,7 @@ def test_requests_are_counted_while_the_page_is_open(page, site):
     rows = charts.nth(2).locator("tbody tr")
     before = rows.count()
     summary.focus()
+    settle()
     with page.expect_response("**/metrics"):
         page.clock.run_for(5_000)
     rows.nth(before).wait_for()  # the table stays open, and has one row more
