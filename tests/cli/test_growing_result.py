@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from segue.papers.growing_result import merge, read_growing
 from segue.papers.methods import Method, printed_method
 from segue.papers.printed import AS_PRINTED
 from segue.papers.printed_table import EPOCHS, MOST_EPOCHS, PrintedTable
-from segue.papers.reproduction import Reproduction
+from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 LOG = synthetic.markov(40, 15, 12, seed=1, shortest=6)
@@ -146,6 +147,27 @@ def test_words_are_those_of_all_rows() -> None:
     stored = {"rows": [{**row, "method": "B", "published": 0.0949}], "runs": {"B": {}}}
     assert [one["verdict"] for one in merge(None, new, "toy")["rows"]] == ["agrees"]
     assert [one["verdict"] for one in merge(stored, new, "toy")["rows"]] == ["agrees", "above"]
+
+
+def test_pictures_show_all_methods_of_a_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the last command alone; the form is in their names and titles, not in their methods."""
+
+    def draw(rows: Sequence[Row]) -> tuple[Picture, ...]:
+        points = tuple({"x": row.method, "y": row.mean} for row in rows if row.metric == METRIC)
+        return (
+            Picture(name="dots", kind="scatter", rows=points, encoding={"x": "x", "y": "y", "title": "Dots"}),
+            Picture(name="none", kind="scatter", rows=(), encoding={"x": "x", "y": "y", "title": "None"}),
+        )
+
+    monkeypatch.setitem(TABLES, "toy", replace(TABLE, draw=draw).reproduce)
+    run("--methods", "BPR")
+    grown = run("--methods", "POP")
+    (picture,) = grown["pictures"]
+    assert (picture["name"], picture["encoding"]["title"]) == ("dots-paper", f"Dots{FORM}")
+    assert [point["x"] for point in picture["rows"]] == ["POP", "BPR"]
+    assert [point["y"] for point in picture["rows"]] == [
+        row["measured"] for row in grown["rows"] if row["metric"] == METRIC
+    ]
 
 
 OTHER = {

@@ -22,6 +22,7 @@ from segue.models.registry import find
 from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import common as criteo_paper
 from segue.papers.criteo import figures as criteo_figures
+from segue.papers.criteo import figures_paper as criteo_figures_paper
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table4_paper as criteo_table4_paper
@@ -154,14 +155,18 @@ def test_the_ranges_of_session_lengths_follow_each_other() -> None:
 
 @pytest.fixture(scope="module")
 def as_printed(runs: RunCache) -> dict[str, tuple[PrintedTable, Reproduction]]:
-    """Both tables as the study says, on the small log, with all of their methods."""
-    tables = {"table 4": criteo_table4_paper.TABLE, "table 5": criteo_table5_paper.TABLE}
+    """The tables as the study says, on the small log, with all of their methods."""
+    tables = {
+        "table 4": criteo_table4_paper.TABLE,
+        "table 5": criteo_table5_paper.TABLE,
+        "figures": criteo_figures_paper.TABLE,
+    }
     small_tables = {name: replace(one, methods=tuple(map(small, one.methods))) for name, one in tables.items()}
     return {name: (one, one.reproduce(runs=runs, quick=True)) for name, one in small_tables.items()}
 
 
-@pytest.mark.parametrize("name", ["table 4", "table 5"])
-def test_a_method_alone_has_the_uplifts_of_the_whole_table(
+@pytest.mark.parametrize("name", ["table 4", "table 5", "figures"])
+def test_a_method_alone_has_the_rows_of_the_whole_table(
     as_printed: dict[str, tuple[PrintedTable, Reproduction]], runs: RunCache, name: str
 ) -> None:
     table, whole = as_printed[name]
@@ -227,6 +232,29 @@ def test_figure_3_is_of_each_step_alone_and_relative_to_the_best_baseline(
         one, other = (float(np.nanmean(at_step(ranks[n], 20, step))) for n in (name, base))
         assert found.row(name, f"recall@20, step {step}").mean == pytest.approx(one)
         assert measured == pytest.approx(100 * (one / other - 1))
+
+
+def test_figure_3_as_the_study_says_is_of_its_own_runs_and_best_baseline(
+    as_printed: dict[str, tuple[PrintedTable, Reproduction]], made: dict[ModuleType, Reproduction], runs: RunCache
+) -> None:
+    table, found = as_printed["figures"]
+    assert form_differences(found, "criteo-figures-paper") == []
+    recall, gains = found.pictures
+    best_here = [picture.name for picture in made[criteo_figures].pictures[2:]]
+    assert [recall.name, gains.name] == [f"{name}-paper" for name in best_here]
+    names = [f"{method.name}, as the paper says" for method in criteo_paper.PAPER_BASELINES]
+    first = {name: found.row(name, "recall@20, step 1").mean for name in names}
+    assert first == {name: as_printed["table 4"][1].row(name, criteo_paper.NEXT_ITEM).mean for name in names}
+    base = max(first, key=first.__getitem__)
+    networks = {network.name for network in criteo_paper.NETWORKS}
+    assert {one["method"] for one in gains.rows} == {"Sequential rules", *networks}
+    assert {one["method"] for one in recall.rows} == {"Sequential rules", *networks, base.partition(",")[0]}
+    for one in gains.rows:
+        name = f"{one['method']}, as the paper says" if one["method"] in networks else one["method"]
+        gru, other = (found.row(of, f"recall@20, step {one['steps ahead']}").mean for of in (name, base))
+        assert one["uplift, %"] == pytest.approx(100 * (gru / other - 1))
+    alone = table.reproduce(runs=runs, quick=True, methods=["GRU"])
+    assert [picture.name for picture in alone.pictures] == [recall.name], "without a baseline there is no uplift"
 
 
 def test_parameter_counts_agree_with_the_published_ones(tmp_path: Path) -> None:

@@ -196,6 +196,15 @@ def test_figures_of_another_log_are_counted_apart(tmp_path: Path) -> None:
     assert lines[f"{BEST_HERE}, {OTHER_LOG}"] == ["1", "1", ""]
 
 
+def test_a_drawn_figure_says_that_it_has_no_printed_number(tmp_path: Path) -> None:
+    write(tmp_path, row("HGN", 0.04, published=None), runs={"HGN": 0})
+    entry = Entry(**{**vars(ENTRY), "is_drawn": True})
+    line = table_of(entry, tmp_path)
+    assert (line["as printed"], line[AS_PRINTED], line[BEST_HERE]) == ("drawn", ".0400", ".0400")
+    write(tmp_path, row("HGN", 0.04), runs={"HGN": 0})
+    assert table_of(entry, tmp_path)["as printed"] == ".0500"
+
+
 def test_a_log_that_is_not_at_hand(tmp_path: Path) -> None:
     entry = next(entry for entry in CONTENTS if entry.table == "hgn-figure4")
     line = table_of(entry, tmp_path)

@@ -11,6 +11,7 @@ import pytest
 
 from segue.papers import TABLES as TABLES_BY_NAME
 from segue.papers.criteo import common as criteo_paper
+from segue.papers.criteo import figures_paper as criteo_figures_paper
 from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5_paper as criteo_table5_paper
 from segue.papers.hcrnn import table3_paper as hcrnn_table3_paper
@@ -56,6 +57,7 @@ TABLES: Mapping[str, tuple[PrintedTable, Methods, Departures]] = {
     ),
     "criteo": (criteo_table4_paper.TABLE, criteo_paper.METHODS, {}),
     "criteo-table5": (criteo_table5_paper.TABLE, criteo_paper.METHODS, {}),
+    "criteo-figures": (criteo_figures_paper.TABLE, criteo_paper.METHODS, {}),
     "hcrnn": (hcrnn_table3_paper.TABLE, hcrnn_best_here("citeulike"), BATCHES_OF_SEQUENCES),
     "hcrnn-movielens": (
         hcrnn_table3_paper_movielens.TABLE,

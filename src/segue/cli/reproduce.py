@@ -77,7 +77,7 @@ def reproduce(
     command = f"segue reproduce {table}{' --quick' if quick else ''}"
     content = {"command": command, "version": version("segue"), **reproduction.as_dict()}
     if methods and output.json is not None:
-        content = merge(read_growing(output.json, table, quick=quick), content, table)
+        content = merge(read_growing(output.json, table, quick=quick), content, table, reproduction.draw)
     write_json_output(output.json, content)
     if output.out is not None:
         for path in reproduction.write(output.out, table):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from segue.errors import ConfigError, did_you_mean
 from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import figures as criteo_figures
+from segue.papers.criteo import figures_paper as criteo_figures_paper
 from segue.papers.criteo import table1 as criteo_table1
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
@@ -58,6 +59,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table5": criteo_table5.reproduce,
     "criteo-table5-paper": criteo_table5_paper.reproduce,
     "criteo-figures": criteo_figures.reproduce,
+    "criteo-figures-paper": criteo_figures_paper.reproduce,
     "criteo-baselines": criteo_baselines.reproduce,
     "iarn-table2": iarn_table2.reproduce,
     "iarn-table2-paper": iarn_table2_paper.reproduce,

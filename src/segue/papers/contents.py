@@ -30,6 +30,7 @@ class Entry:
         metrics: those whose figures are listed method by method, the most important one first.
         form: of the rows of a result file that does not say what departs from the paper.
         is_papers_log: whether the published figures are of this log.
+        is_drawn: whether the paper draws its figures and prints no number.
         remark: what has to be known of the log, or why there is no figure.
     """
 
@@ -45,11 +46,12 @@ class Entry:
     metrics: tuple[str, ...] = ("",)
     form: str = ""
     is_papers_log: bool = True
+    is_drawn: bool = False
     remark: str = ""
 
 
 NOT_AT_HAND = "the log is not at hand"
-_DRAWN, _RELEASE = "drawn, no printed numbers", "another release than the paper's"
+_RELEASE = "another release than the paper's"
 _hgn = partial(Entry, paper="HGN", log="Amazon CDs", method="HGN", metrics=("recall@10",))
 _hgn_figure = partial(_hgn, shows="seven methods", section="hgn.md#figures-3-4-6-and-7", remark=NOT_AT_HAND)
 _hcrnn = partial(Entry, paper="HCRNN")
@@ -125,7 +127,7 @@ CONTENTS: tuple[Entry, ...] = (
         shows="methods by cut-off, sizes of the embeddings",
         section="hgn.md#figures-5-and-8",
         table="hgn-figures",
-        remark=_DRAWN,
+        is_drawn=True,
     ),
     _hgn(
         title="Blends",
@@ -211,7 +213,7 @@ CONTENTS: tuple[Entry, ...] = (
         part="MovieLens 100K",
         method="IARN-Plain",
         metrics=("rmse, 3 or more",),
-        remark=_DRAWN,
+        is_drawn=True,
     ),
     _iarn(
         title="Figure 4",
@@ -220,7 +222,7 @@ CONTENTS: tuple[Entry, ...] = (
         section="iarn.md#figure-4",
         table="iarn-figure4",
         part="Amazon Clothing",
-        remark=_DRAWN,
+        is_drawn=True,
     ),
     _iarn(
         title="Figure 5",
@@ -229,7 +231,7 @@ CONTENTS: tuple[Entry, ...] = (
         section="iarn.md#figure-5",
         table="iarn-figure5",
         method="",
-        remark=_DRAWN,
+        is_drawn=True,
     ),
     _criteo(
         title="Table 1",
@@ -270,6 +272,8 @@ CONTENTS: tuple[Entry, ...] = (
         shows="clicks by item and session, steps ahead",
         section="criteo.md#figures",
         table="criteo-figures",
+        paper_table="criteo-figures-paper",
+        is_drawn=True,
         metrics=("recall@20, step 1",),
     ),
     _criteo(

@@ -17,7 +17,7 @@ from pydantic import Field
 from segue.errors import ConfigError
 from segue.json_files import OpenStored, parse_json, read_text, strict_json
 from segue.papers.printed import name_in_paper
-from segue.papers.reproduction import COSTS
+from segue.papers.reproduction import COSTS, Draw, Row
 from segue.papers.verdict import verdicts
 
 BY_METHOD = ("runs", *COSTS)  # parts of a result file that have an entry for each method
@@ -66,13 +66,14 @@ def read_growing(path: Path, table: str, *, quick: bool) -> dict[str, Any] | Non
     return plain
 
 
-def merge(stored: Content | None, new: Content, table: str) -> dict[str, Any]:
+def merge(stored: Content | None, new: Content, table: str, draw: Draw | None = None) -> dict[str, Any]:
     """All methods of both, those of `new` first where both have one, in the order of the table.
 
     Args:
         stored: the content of a result file, from `read_growing`.
         new: the content of the new one, of the methods that were run.
         table: its name on the command line.
+        draw: makes the pictures, which are of all methods.
 
     Raises:
         ConfigError: the stored file has a method that the table no longer has.
@@ -91,9 +92,15 @@ def merge(stored: Content | None, new: Content, table: str) -> dict[str, Any]:
         **new,
         "command": _command(table, names, new),
         "rows": [{**row, "verdict": word} for row, word in zip(rows, verdicts(rows), strict=True)],
+        **({} if draw is None else {"pictures": [picture.as_dict() for picture in draw([*map(_plain_row, rows)])]}),
         "departures": _merge_departures(stored.get("departures", ()), new.get("departures", ()), names),
         **merged,
     }
+
+
+def _plain_row(row: Content) -> Row:
+    """What a picture shows of a row."""
+    return Row(method=row["method"], metric=row["metric"], measured=tuple(row["seeds"]))
 
 
 def _command(table: str, names: Iterable[str], new: Content) -> str:

@@ -25,7 +25,7 @@ from segue.papers.reproduction import format_figure, markdown_table
 from segue.papers.verdict import ABOVE, AGREES, BELOW, NO_FIGURE, NO_INTERVAL, ONE_SEED, is_counted
 
 FORMS = (AS_PRINTED, BEST_HERE)
-NOT_RUN, NOT_RUN_HERE = "not run yet", "not run here"
+NOT_RUN, NOT_RUN_HERE, DRAWN = "not run yet", "not run here", "drawn"
 WORDS = (AGREES, ABOVE, BELOW, ONE_SEED, NO_INTERVAL, NOT_RUN)
 COUNTED, OTHER_LOG = "counts of logs and weights", "on another log"
 BEST_OTHER = "best other method"
@@ -157,15 +157,16 @@ class Overview:
         metric = entry.metrics[0]
         main = next((line for line in lines if (line.method, line.metric) == (entry.method, metric)), None)
         title = f"{entry.paper}, [{entry.title}]({entry.section}): {entry.shows}"
+        drawn = DRAWN if entry.is_drawn else ""
         if main is None:
             printed = _published_elsewhere(entry)
             name = f"{entry.method}, {metric}" if printed else ""
             run = NOT_RUN_HERE if entry.remark == NOT_AT_HAND else ""
-            return [title, entry.log, name, printed, run, run, "", "", entry.remark]
+            return [title, entry.log, name, printed or drawn, run, run, "", "", entry.remark]
         cells = ["" if _is_single(entry, main) and form not in main.forms else _cell(main, form) for form in FORMS]
         why = [*_departures(result, main), entry.remark]
         return [
-            *(title, entry.log, f"{main.method}, {metric}", _printed(main.row), *cells),
+            *(title, entry.log, f"{main.method}, {metric}", _printed(main.row) or drawn, *cells),
             *(_best_other(main, lines), _count(lines), "; ".join(filter(None, why))),
         ]
 

@@ -8,8 +8,8 @@ Its notes hold for whichever methods were run, so a result file can grow method 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from segue.data.datasets import catalog
@@ -18,8 +18,8 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.task import can_measure
 from segue.papers.departures import departures
 from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_details, run_methods
-from segue.papers.printed import name_in_paper
-from segue.papers.reproduction import Reproduction, Row
+from segue.papers.printed import AS_PRINTED, name_in_paper
+from segue.papers.reproduction import Draw, Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 EPOCHS, MOST_EPOCHS = "epochs", "epochs allowed"  # the metrics of the rows with the number of epochs
@@ -58,7 +58,9 @@ class PrintedTable:
         protocol: of all methods.
         methods: in the order of the table; their names end in ", as the paper says".
         metrics: of the rows; a method has those that can be measured of it.
+        more_rows: further rows of a method by itself.
         beside_baselines: further rows, of methods that are compared with others of the table.
+        draw: makes the pictures of best here, from rows whose methods have the names of best here.
         notes: on the log and the settings; true for whichever methods were run.
     """
 
@@ -68,7 +70,9 @@ class PrintedTable:
     protocol: Protocol
     methods: tuple[Method, ...]
     metrics: tuple[str, ...]
+    more_rows: Callable[[MethodResult], Iterable[Row]] | None = None
     beside_baselines: BaselineRows | None = None
+    draw: Draw | None = None
     notes: tuple[str, ...] = ()
 
     def reproduce(self, *, runs: RunCache, quick: bool = False, methods: Sequence[str] = ()) -> Reproduction:
@@ -76,9 +80,10 @@ class PrintedTable:
         chosen = self.select(methods)
         results, baselines = self._run(chosen, runs, quick=quick)
         beside = self.beside_baselines
-        more_rows = beside.make(results, baselines) if beside is not None and baselines else ()
-        rows = (*self._metric_rows(results), *more_rows, *_epoch_rows(results))
+        compared = beside.make(results, baselines) if beside is not None and baselines else ()
         names = [method.name for method in self.methods]
+        rows = (*self._rows(results), *compared, *_epoch_rows(results))
+        rows = tuple(sorted(rows, key=lambda row: names.index(row.method)))
         details = run_details(results, self.log, quick=quick)
         more = {  # a file may have methods of several versions
             method.name: {"refit": method.experiment.refit, "version": version("segue")} for method in chosen
@@ -86,9 +91,11 @@ class PrintedTable:
         quick_note = f"QUICK: one seed, at most {QUICK_EPOCHS} epoch. These figures cannot be compared with the paper."
         return Reproduction(
             title=self.title,
-            rows=tuple(sorted(rows, key=lambda row: names.index(row.method))),
+            rows=rows,
             notes=(*[quick_note] * quick, self.protocol.describe(), *self.notes, *NOTES),
             departures=departures({self.log_title: [result.method for result in results]}),
+            pictures=self._draw(rows),
+            draw=self._draw,
             details={
                 "methods": names,
                 **details,
@@ -109,6 +116,21 @@ class PrintedTable:
                 raise ConfigError(unknown("method", name, by_name))
         return tuple(method for name, method in by_name.items() if name in wanted or not names)
 
+    def _draw(self, rows: Sequence[Row]) -> tuple[Picture, ...]:
+        """The pictures of the rows; their names and titles have that of the form, the methods in them have not."""
+        if self.draw is None:
+            return ()
+        drawn = self.draw([replace(row, method=name_in_paper(row.method)) for row in rows])
+        return tuple(
+            replace(
+                picture,
+                name=f"{picture.name}-paper",
+                encoding={**picture.encoding, "title": f"{picture.encoding['title']}, {AS_PRINTED}"},
+            )
+            for picture in drawn
+            if picture.rows
+        )
+
     def _run(
         self, chosen: Sequence[Method], runs: RunCache, *, quick: bool
     ) -> tuple[list[MethodResult], list[MethodResult]]:
@@ -122,13 +144,13 @@ class PrintedTable:
             [result for result in results if result.method.name in baselines],
         )
 
-    def _metric_rows(self, results: Sequence[MethodResult]) -> list[Row]:
-        return [
-            result.row(metric)
-            for result in results
-            for metric in self.metrics
-            if can_measure(result.runs[0].predictions, metric)
-        ]
+    def _rows(self, results: Sequence[MethodResult]) -> list[Row]:
+        rows = []
+        for result in results:
+            metrics = [metric for metric in self.metrics if can_measure(result.runs[0].predictions, metric)]
+            rows += [result.row(metric) for metric in metrics]
+            rows += () if self.more_rows is None else self.more_rows(result)
+        return rows
 
 
 def _epoch_rows(results: Sequence[MethodResult]) -> list[Row]:

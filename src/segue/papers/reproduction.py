@@ -120,6 +120,9 @@ class Picture:
         return draws[self.kind](self.rows, **self.encoding)
 
 
+Draw = Callable[[Sequence[Row]], tuple[Picture, ...]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
     """A table or figure of a paper, recomputed.
@@ -130,6 +133,7 @@ class Reproduction:
         notes: explanations for the reader: protocol, choices on validation, differences from the paper.
         departures: what departs from the paper, with the keys of `DEPARTURE_COLUMNS`; see `segue.papers.departures`.
         pictures: charts of the same figures.
+        draw: makes them from the rows of a file that grows; None for a table that does not grow.
         details: further plain values for the result file.
     """
 
@@ -138,6 +142,7 @@ class Reproduction:
     notes: tuple[str, ...] = ()
     departures: tuple[Mapping[str, str], ...] = ()
     pictures: tuple[Picture, ...] = ()
+    draw: Draw | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     def row(self, method: str, metric: str, part: str = "") -> Row:

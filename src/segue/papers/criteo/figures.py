@@ -6,7 +6,7 @@ next five items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from segue.papers.criteo.common import (
     HORIZON,
     LOG,
     NETWORKS,
+    PAPER_BASELINES,
+    RULES,
+    UPLIFTED,
     best_baseline,
     common_notes,
     departures_of,
@@ -31,38 +34,41 @@ METHODS = NETWORKS  # and the best baseline and the sequential rules
 
 _MAX_LENGTH = 30  # of the sessions in Figure 2
 NUM_POINTS = 50  # of a curve
+STEPS_NOTE = "Figure 3: each future step by itself, for the evaluation instances whose session is long enough"
+_METRICS = tuple(f"recall@20, step {step}" for step in range(1, HORIZON + 1))
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, evaluated for each future step."""
     log, results = run_on_yoochoose(runs, quick=quick)
     base = best_baseline(results)
-    names = [base.method.name, "Sequential rules", *(method.name for method in NETWORKS)]
+    names = [base.method.name, RULES, *(method.name for method in NETWORKS)]
     shown = [result for result in results if result.method.name in names]
-    recall = {result.method.name: [_recall(result, step) for step in range(1, HORIZON + 1)] for result in shown}
-    rows = [
-        Row(method=name, metric=f"recall@20, step {step}", measured=(value,))
-        for name, values in recall.items()
-        for step, value in enumerate(values, 1)
-    ]
+    rows = [row for result in shown for row in step_rows(result)]
     return Reproduction(
         title="Criteo's study (2018), Figures 1 to 3, YooChoose: here its last 1/64",
         rows=tuple(rows),
         notes=(
             *common_notes(quick),
-            "Figure 3: each future step by itself, for the evaluation instances whose session is long enough; uplift "
-            f"over {base.method.name}. The paper shows it for an internal log.",
+            f"{STEPS_NOTE}; uplift over {base.method.name}. The paper shows it for an internal log.",
         ),
-        pictures=(*_log_pictures(log), *_step_pictures(recall, base.method.name)),
+        pictures=(*_log_pictures(log), *step_pictures(rows)),
         departures=departures_of(shown),
         details={key: value for key, value in run_details(results, LOG, quick=quick).items() if key not in COSTS},
     )
 
 
-def _recall(result: MethodResult, step: int) -> float:
-    """Recall@20 of the item `step` steps ahead, averaged over seeds."""
+def step_rows(result: MethodResult) -> list[Row]:
+    """Recall@20 of the item that is 1, 2, ... steps ahead, averaged over seeds."""
     ranks = [Ranks.expect(run.predictions, "the figures need ranks") for run in result.runs]
-    return float(np.mean([np.nanmean(at_step(of_seed, 20, step)) for of_seed in ranks]))
+    return [
+        Row(
+            method=result.method.name,
+            metric=metric,
+            measured=(float(np.mean([np.nanmean(at_step(of_seed, 20, step)) for of_seed in ranks])),),
+        )
+        for step, metric in enumerate(_METRICS, 1)
+    ]
 
 
 def _log_pictures(log: Log) -> tuple[Picture, Picture]:
@@ -94,32 +100,32 @@ def _log_pictures(log: Log) -> tuple[Picture, Picture]:
     )
 
 
-def _step_pictures(recall: dict[str, list[float]], base: str) -> tuple[Picture, Picture]:
-    """Figure 3: recall and uplift over the best baseline, by future step."""
-
-    def rows(measure: str, values: dict[str, Sequence[float]]) -> tuple[dict[str, Any], ...]:
-        return tuple(
-            {"steps ahead": step, measure: value, "method": name}
-            for name, listed in values.items()
-            for step, value in enumerate(listed, 1)
-        )
-
+def step_pictures(rows: Sequence[Row]) -> tuple[Picture, ...]:
+    """Figure 3: recall by future step, and the uplift over the best of the study's baselines, if the rows have one."""
+    recall = {row.method: dict[int, float]() for row in rows}
+    for row in rows:
+        if row.metric in _METRICS:
+            recall[row.method][_METRICS.index(row.metric) + 1] = row.mean
+    baselines = [method.name for method in PAPER_BASELINES if method.name in recall]
+    base = max(baselines, key=lambda name: recall[name][1], default="")
+    shown = {name: values for name, values in recall.items() if name in (base, *UPLIFTED)}
     uplifts = {
-        name: [100 * (value / base_value - 1) for value, base_value in zip(values, recall[base], strict=True)]
-        for name, values in recall.items()
-        if name != base
+        name: {step: 100 * (value / recall[base][step] - 1) for step, value in values.items()}
+        for name, values in shown.items()
+        if base not in ("", name)
     }
     return (
-        Picture(
-            name="criteo-figure3-recall",
-            kind="line",
-            rows=rows("recall@20", dict(recall)),
-            encoding={"x": "steps ahead", "y": "recall@20", "by": "method", "title": "Recall@20 on future steps"},
-        ),
-        Picture(
-            name="criteo-figure3-uplift",
-            kind="line",
-            rows=rows("uplift, %", dict(uplifts)),
-            encoding={"x": "steps ahead", "y": "uplift, %", "by": "method", "title": f"Uplift over {base}"},
-        ),
+        _step_picture("criteo-figure3-recall", "recall@20", shown, "Recall@20 on future steps"),
+        _step_picture("criteo-figure3-uplift", "uplift, %", uplifts, f"Uplift over {base}"),
     )
+
+
+def _step_picture(name: str, measure: str, values: Mapping[str, Mapping[int, float]], title: str) -> Picture:
+    """A measure of each method by future step."""
+    rows: list[dict[str, Any]] = [
+        {"steps ahead": step, measure: value, "method": method}
+        for method, by_step in values.items()
+        for step, value in by_step.items()
+    ]
+    encoding = {"x": "steps ahead", "y": measure, "by": "method", "title": title}
+    return Picture(name=name, kind="line", rows=tuple(rows), encoding=encoding)
