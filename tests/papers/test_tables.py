@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,13 +21,15 @@ from segue.models.registry import find
 from segue.papers import TABLES, find_table
 from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn import figures as hgn_figures
+from segue.papers.hgn import figures_paper as hgn_figures_paper
 from segue.papers.hgn import table3 as hgn_table3
+from segue.papers.hgn import table3_paper as hgn_table3_paper
 from segue.papers.hgn import table4 as hgn_table4
 from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
 from segue.papers.hgn.printed import PRINTED
 from segue.papers.methods import Method
-from segue.papers.printed import compare_with_paper
+from segue.papers.printed import AS_PRINTED, compare_with_paper, name_in_paper
 from segue.papers.reproduction import Picture, Reproduction, Row, text_table, to_markdown
 from segue.papers.run_cache import RunCache
 from segue.training.state import Epoch, Training
@@ -237,10 +240,30 @@ def test_figures_show_every_method_and_every_embedding_dim(make: Make) -> None:
 
 def test_the_figures_show_the_mean_over_seeds() -> None:
     row = Row(method="HGN", metric="recall@10", measured=(0.1, 0.3))
-    result: Any = SimpleNamespace(method=SimpleNamespace(name="HGN"), row=lambda metric: row)
-    picture = hgn_figures.by_method("recall", "name", [result], "Amazon-CDs")
-    assert row.mean == pytest.approx(0.2)
-    assert {point["recall@k"] for point in picture.rows} == {row.mean}
+    result: Any = SimpleNamespace(row=lambda metric: replace(row, metric=metric, published=0.4))
+    rows = hgn_figures.mean_rows(result)
+    assert [(one.metric, one.measured, one.published) for one in rows] == [
+        (metric, (pytest.approx(0.2),), None) for metric in hgn_figures.METRICS
+    ]
+
+
+def test_the_figures_as_the_paper_says_are_of_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "load_log", lambda name: LOG)
+    runs, names = RunCache(tmp_path), ["POP", "BPRMF", "HGN", "HGN d=10", "HGN d=50"]
+    made = hgn_figures_paper.reproduce(runs=runs, quick=True, methods=names)
+    recall, ndcg, sizes = made.pictures
+    assert [picture.name for picture in made.pictures] == [
+        *("hgn-figure5-recall-paper", "hgn-figure5-ndcg-paper", "hgn-figure8-paper")
+    ]
+    table = hgn_table3_paper.reproduce(runs=runs, quick=True, methods=names[:3])
+    for picture, metric in ((recall, "recall"), (ndcg, "ndcg")):
+        assert {point["method"] for point in picture.rows} == {*names[:3]}
+        ten = {point["method"]: point[f"{metric}@k"] for point in picture.rows if point["k"] == 10}
+        assert ten == {name_in_paper(row.method): row.mean for row in table.rows if row.metric == f"{metric}@10"}
+    assert {point["d"] for point in sizes.rows} == {10, 50}
+    assert not any(row.published for row in made.rows), "a drawn figure has no numbers"
+    hgn, d_50 = (made.row(f"{name}, {AS_PRINTED}", "recall@20") for name in ("HGN", "HGN d=50"))
+    assert hgn.mean == d_50.mean
 
 
 def test_figures_are_written(make: Make, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from segue.papers.hcrnn import table3_paper as hcrnn_table3_paper
 from segue.papers.hcrnn import table3_paper_movielens as hcrnn_table3_paper_movielens
 from segue.papers.hgn import blends as cds_blends
 from segue.papers.hgn import figures as hgn_figures
+from segue.papers.hgn import figures_paper as hgn_figures_paper
 from segue.papers.hgn import table2 as hgn_table2
 from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn import table3_paper as hgn_table3_paper
@@ -46,6 +47,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table6": hgn_table6.reproduce,
     "hgn-table6-paper": hgn_table6_paper.reproduce,
     "hgn-figures": hgn_figures.reproduce,
+    "hgn-figures-paper": hgn_figures_paper.reproduce,
     "cds-blends": cds_blends.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
     "hcrnn-table3": hcrnn_table3.reproduce,

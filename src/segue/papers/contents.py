@@ -127,6 +127,7 @@ CONTENTS: tuple[Entry, ...] = (
         shows="methods by cut-off, sizes of the embeddings",
         section="hgn.md#figures-5-and-8",
         table="hgn-figures",
+        paper_table="hgn-figures-paper",
         is_drawn=True,
     ),
     _hgn(

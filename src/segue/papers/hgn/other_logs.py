@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn.common import run_all
-from segue.papers.hgn.figures import METRICS, by_method
+from segue.papers.hgn.figures import METRICS, by_method, mean_rows
 from segue.papers.methods import Method
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
@@ -58,6 +58,7 @@ class OtherLog:
     def reproduce(self, *, runs: RunCache, quick: bool = False) -> Reproduction:
         """Train and test all methods, and draw both metrics by cut-off."""
         results = run_all(self.methods(), runs, quick=quick, log=self.log)
+        rows = [row for result in results for row in mean_rows(result)]
         return hgn_table3.table_with_tests(
             f"HGN (KDD 2019), Figure {self.figure} and Table 3, {self.title}",
             results,
@@ -68,7 +69,7 @@ class OtherLog:
             log=self.log,
             log_title=self.title,
             pictures=tuple(
-                by_method(metric, f"{self.name}-{metric}", results, self.title) for metric in ("recall", "ndcg")
+                by_method(metric, f"{self.name}-{metric}", rows, self.title) for metric in ("recall", "ndcg")
             ),
         )
 
