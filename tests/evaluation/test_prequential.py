@@ -54,8 +54,8 @@ class Recorder(Pop):
     earlier: ClassVar[list[int]] = []
     asked: ClassVar[list[tuple[int, int]]] = []
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
-        super().update(histories, items)
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
+        super().update(histories, items, count=count)
         self.learnt.extend(items)
         self.earlier.extend(histories[0])
 

@@ -60,6 +60,8 @@ def test_events_under_other_ids_are_learnt(name: str) -> None:
     other = VocabularyAdapter(model, LOG, Vocab(pl.Series([9])), Vocab(pl.Series([12, 77, 11, 10])))
     assert other.can_update
     other.update([[1, 2, 3], [4], []], [4, 2, 1])
+    other.update([[2, 4]], [3])
+    other.update([[2, 4]], [3], count=-1)
     alone.update([[12, 11], []], [10, 12])
     batch = Batch(torch.tensor([9]), torch.tensor([[11, 12]]))
     torch.testing.assert_close(model.score(batch), alone.score(batch), rtol=0, atol=0)

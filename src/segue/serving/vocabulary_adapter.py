@@ -74,12 +74,12 @@ class VocabularyAdapter(Model):
         wanted = self.item_ids if items is None else self.item_ids[items]
         return self.model.score(own, wanted) if self.model.scores_pairs else self.model.score(own)[:, wanted]
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         """Learn what it knows of the events: those of unknown items are left out, also of histories."""
         own = [self.item_ids[list(history)] for history in histories]
         known = [(ids[ids > 0].tolist(), int(self.item_ids[item])) for ids, item in zip(own, items, strict=True)]
         known = [(history, item) for history, item in known if item]
-        self.model.update([history for history, _ in known], [item for _, item in known])
+        self.model.update([history for history, _ in known], [item for _, item in known], count=count)
 
     @property
     def reads_times(self) -> bool:

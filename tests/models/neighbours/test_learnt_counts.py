@@ -186,6 +186,20 @@ def test_updates_one_by_one_are_a_count_of_the_longer_log(histories: list[list[i
     assert torch.equal(loaded.score(batch), model.score(batch))
 
 
+@settings(max_examples=30)
+@given(HISTORIES, st.lists(st.tuples(st.lists(st.integers(1, ITEMS), max_size=4), st.integers(1, ITEMS)), max_size=5))
+def test_what_is_taken_out_leaves_nothing(histories: list[list[int]], added: list[tuple[list[int], int]]) -> None:
+    model = counted(synthetic.from_sequences(histories, num_items=ITEMS))
+    batch = Batch(torch.tensor([0]), torch.tensor([[1, 2, 3]]))
+    before = model.score(batch)
+    for history, item in added:
+        model.update([history], [item])
+    assert not added or not torch.equal(model.score(batch), before)
+    for history, item in added:
+        model.update([history], [item], count=-1)
+    torch.testing.assert_close(model.score(batch), before, atol=1e-11, rtol=0)
+
+
 def test_a_model_with_targets_of_some_types_is_not_updated() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [2, 3]], num_items=ITEMS)
     model = counted(replace(log, is_target=np.arange(len(log.item)) % 2 == 0))

@@ -104,6 +104,7 @@ class Model(nn.Module, ABC):
             an item (the first state is None), and `state_query(state)` the query vector.
         can_update: whether `update` learns new events at once. A model whose events count by their types cannot: it is
             told items alone.
+        update_window: number of most recent items before an event that `update` reads; None reads the whole history.
         item_similarity: what `item_similarities` returns, in words; empty if the model does not compare items.
 
     Attributes:
@@ -125,6 +126,7 @@ class Model(nn.Module, ABC):
     additive: Literal["no", "sum", "mean"] = "no"
     keeps_state: ClassVar[bool] = False
     can_update: bool = False
+    update_window: int | None = None
     item_similarity: ClassVar[str] = ""
     window: int | None
     exclude_seen: bool | None = None
@@ -202,12 +204,13 @@ class Model(nn.Module, ABC):
         """
         raise ConfigError(f"{self.name}: has neither item vectors nor a table of similar items")
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         """Learn one more event of each of some users at once.
 
         Args:
             histories: the items of each user so far, oldest first; empty for a new user.
             items: the item of the event of each of them.
+            count: how often the events count; -1 takes out events that were learnt, with the same histories.
 
         Raises:
             ConfigError: the model has to be trained anew (`can_update` is false).

@@ -89,7 +89,7 @@ class Hybrid(GradientModel):
     def __init__(self, config: HybridConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.counts = self._direct(LearntCounts)
-        self.can_update = self.counts.can_update
+        self.can_update, self.update_window = self.counts.can_update, self.counts.update_window
         network = find(config.network)(config.network_config, sizes)
         assert isinstance(network, GradientModel)
         self.network = network
@@ -247,9 +247,9 @@ class Hybrid(GradientModel):
     def part_shares(self, batch: Batch) -> Float[Tensor, "B K"]:
         return self.pool.shares(torch.cat([opinion.features for opinion in self._opinions(batch)], 1))
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         """Count one more event of each of some users; the network and the pool stay as they are."""
-        self.counts.update(histories, items)
+        self.counts.update(histories, items, count=count)
 
     @torch.no_grad()
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:

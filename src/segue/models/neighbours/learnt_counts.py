@@ -104,6 +104,7 @@ class LearntCounts(DirectModel):
     def __init__(self, config: LearntCountsConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window, self.can_update = config.window, config.event_weights is None
+        self.update_window = max(relation.pairs.max_distance for relation in RELATIONS)
         num_ids = sizes.num_items + 1
         self.counts = nn.ModuleList(GrowingMatrix((num_ids, num_ids)) for _ in RELATIONS)  # C_r
         self.register_buffer("count", torch.zeros(num_ids))  # n_i
@@ -151,7 +152,7 @@ class LearntCounts(DirectModel):
     def _matrices(self) -> list[GrowingMatrix]:
         return [matrix for matrix in self.counts if isinstance(matrix, GrowingMatrix)]
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         """Count one more event of each of some users, as if the log had been counted with it; the weights stay.
 
         Raises:
@@ -168,10 +169,10 @@ class LearntCounts(DirectModel):
             for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
                 by_distance, reach = relation.by_distance, relation.pairs.max_distance
                 for distance, earlier in enumerate(reversed(history[-reach:]), 1):
-                    matrix.add(earlier, item, by_distance[reach + distance])
-                    matrix.add(item, earlier, by_distance[reach - distance])
-            self.count[item] += 1
-            self.target_count[item] += 1
+                    matrix.add(earlier, item, count * by_distance[reach + distance])
+                    matrix.add(item, earlier, count * by_distance[reach - distance])
+            self.count[item] += count
+            self.target_count[item] += count
 
     def loss(self, batch: LeftOutBatch) -> Float[Tensor, ""]:
         """The mean cross-entropy of the targets, without what the users' own rows add to the counts."""

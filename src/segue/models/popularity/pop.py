@@ -24,7 +24,7 @@ class Pop(DirectModel):
     depends_on_seed = False
     Config = EventWeightsConfig
     config: EventWeightsConfig
-    window = 0
+    window = update_window = 0
     count: Tensor
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -35,11 +35,11 @@ class Pop(DirectModel):
     def fit(self, log: Log) -> None:
         self.count.copy_(torch.from_numpy(item_weights(log, self.config.target_weights(log))))
 
-    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+    def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         if not self.can_update:
             super().update(histories, items)  # the error
         for item in items:
-            self.count[item] += 1
+            self.count[item] += count
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         count = self.count.clone()
