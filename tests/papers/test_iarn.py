@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -19,11 +20,12 @@ from segue.models.registry import find
 from segue.papers.iarn import common as iarn_paper
 from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
+from segue.papers.iarn import figure4_paper as iarn_figure4_paper
 from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.iarn.common import LogSetup, PrintedLog
-from segue.papers.iarn.printed import BACKBONES, FULL
-from segue.papers.printed import OneOf
+from segue.papers.iarn.printed import BACKBONES, FULL, PLAIN
+from segue.papers.printed import AS_PRINTED, OneOf
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -117,6 +119,28 @@ def test_the_notes_name_the_size_of_the_log_and_the_number_of_ranked_users(
         wanted = set(LOG.history(user)[past.lengths[user] :]) & unseen
         count += bool(wanted) and bool(unseen - wanted)
     assert any(note.startswith("Small: ") and note.endswith(f"The AUC here is of {count} users.") for note in notes)
+
+
+def test_figure_4_as_the_paper_says_is_of_iarn_with_and_without_features(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "load_log", lambda name: {"small": LOG}[name])
+    table = replace(
+        iarn_figure4_paper.TABLE,
+        log="small",
+        protocol=SETUP.protocol,
+        methods=iarn_figure4_paper.methods_as_printed(SETUP),
+        draw=partial(iarn_figure4.pictures, log="Small"),
+    )
+    found = table.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
+    (bars,) = found.pictures
+    errors = {name: found.row(f"{name}, {AS_PRINTED}", "rmse").mean for name in (PLAIN, FULL)}
+    assert errors[PLAIN] != errors[FULL]
+    assert {bar["encoder"]: bar["RMSE"] for bar in bars.rows} == errors
+    assert {bar["log"] for bar in bars.rows} == {"Small"}
+    runs = found.details["runs"]
+    assert [run["settings"].get("feature_column") for run in runs.values()] == [None, "word"]
+    assert not any(row.published for row in found.rows), "a drawn figure has no numbers"
 
 
 def test_every_setting_of_every_method_is_printed_or_open() -> None:

@@ -26,11 +26,13 @@ from segue.papers.hgn import table4_paper as hgn_table4_paper
 from segue.papers.hgn import table6 as hgn_table6
 from segue.papers.hgn import table6_paper as hgn_table6_paper
 from segue.papers.hgn.common import EXTRA_BASELINES
+from segue.papers.iarn import figure4 as iarn_figure4
+from segue.papers.iarn import figure4_paper as iarn_figure4_paper
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.iarn import table2_paper as iarn_table2_paper
 from segue.papers.iarn import table2_paper_movielens as iarn_table2_paper_movielens
 from segue.papers.iarn.common import ML_100K
-from segue.papers.iarn.printed import FULL
+from segue.papers.iarn.printed import FULL, PLAIN
 from segue.papers.methods import Method
 from segue.papers.printed import AS_PRINTED
 from segue.papers.printed_table import PrintedTable
@@ -57,6 +59,11 @@ TABLES: Mapping[str, tuple[PrintedTable, Methods, Departures]] = {
         iarn_table2_paper_movielens.TABLE,
         iarn_table2.methods_on(ML_100K),
         dict.fromkeys(("NCF", FULL), PARTS_OF_A_GRID),
+    ),
+    "iarn-figure4": (
+        iarn_figure4_paper.TABLE,
+        iarn_figure4.METHODS,
+        dict.fromkeys((PLAIN, FULL), PARTS_OF_A_GRID),
     ),
     "criteo": (criteo_table4_paper.TABLE, criteo_paper.METHODS, {}),
     "criteo-table5": (criteo_table5_paper.TABLE, criteo_paper.METHODS, {}),
@@ -86,8 +93,9 @@ def test_every_method_of_the_paper_is_there_with_its_figures(
         if one.published or one.other_logs or one.name in figures  # a drawn figure has no numbers
     }
     simple = {method.name for method in table.methods} - {method.name for method in by_name(table).values()}
-    assert simple
-    assert simple <= {method.name for method in best_here} - figures.keys()
+    others = {method.name for method in best_here} - figures.keys()
+    assert simple <= others
+    assert simple or not others
 
 
 @tables
@@ -116,5 +124,5 @@ def test_epochs_are_chosen_on_validation(table: PrintedTable, best_here: Methods
         if method.epochs:
             assert method.comparison is not None
             assert "epochs" in method.comparison.open, name
-            assert method.choose_epochs == (name != FULL), name  # too dear
+            assert method.choose_epochs == (name not in (PLAIN, FULL)), name  # too dear
             assert method.experiment.protocol == table.protocol, name

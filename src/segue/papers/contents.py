@@ -222,6 +222,7 @@ CONTENTS: tuple[Entry, ...] = (
         log="Amazon Clothing, MovieLens",
         section="iarn.md#figure-4",
         table="iarn-figure4",
+        paper_table="iarn-figure4-paper",
         part="Amazon Clothing",
         is_drawn=True,
     ),

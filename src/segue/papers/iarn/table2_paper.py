@@ -8,6 +8,7 @@ on validation as well. Best here is `segue.papers.iarn.table2`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from segue.experiments.experiment import Experiment
@@ -85,15 +86,24 @@ def methods_as_printed(setup: LogSetup, *, iarn_lr: float) -> tuple[Method, ...]
             trials=grid(lr=(1e-4, 1e-3, 1e-2), weight_decay=(1e-5, 1e-3), dropout=(0.0, 0.5)),
         ),
         method("MP2Vec", "mp2vec", {**PAIRS, **features, "epochs": 6}, "auc"),
-        method(
-            FULL,
-            "iarn",
-            {**features, "feature_encoder": setup.printed.encoder, "lr": iarn_lr, **IARN_SETTINGS},
-            "rmse",
-            trials=(),
-            choose_epochs=False,
-        ),
+        replace(iarn_as_printed(setup, FULL, lr=iarn_lr), **setup.columns_of(published[FULL])),
     )
+
+
+def iarn_as_printed(setup: LogSetup, name: str, *, lr: float) -> Method:
+    """IARN or a variant of it on a log, as the paper says, without published figures.
+
+    Args:
+        setup: the log and the settings for it.
+        name: of the variant.
+        lr: the one learning rate that is tried.
+    """
+    printed = setup.printed.settings()[name]
+    encoder = printed["feature_encoder"]
+    features = {} if encoder == "none" else {**setup.features, "feature_encoder": encoder}
+    settings = {**features, "lr": lr, **IARN_SETTINGS}
+    experiment = Experiment(model="iarn", protocol=setup.protocol, settings=settings, refit=True, patience=2)
+    return printed_method(name, experiment, printed, trials=(), choose_epochs=False)
 
 
 METHODS = methods_as_printed(CLOTHING_SETUP, iarn_lr=1e-3)
