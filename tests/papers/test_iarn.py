@@ -19,6 +19,7 @@ from segue.evaluation.task import measure
 from segue.models.registry import find
 from segue.papers.iarn import common as iarn_paper
 from segue.papers.iarn import figure3 as iarn_figure3
+from segue.papers.iarn import figure3_paper as iarn_figure3_paper
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure4_paper as iarn_figure4_paper
 from segue.papers.iarn import figure5 as iarn_figure5
@@ -119,6 +120,34 @@ def test_the_notes_name_the_size_of_the_log_and_the_number_of_ranked_users(
         wanted = set(LOG.history(user)[past.lengths[user] :]) & unseen
         count += bool(wanted) and bool(unseen - wanted)
     assert any(note.startswith("Small: ") and note.endswith(f"The AUC here is of {count} users.") for note in notes)
+
+
+def test_figure_3_as_the_paper_says_is_of_the_backbones_by_length(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "load_log", lambda name: {"small": LOG}[name])
+    monkeypatch.setattr(iarn_figure3, "MIN_RATINGS", 5)
+    table = replace(
+        iarn_figure3_paper.TABLE,
+        log="small",
+        protocol=SETUP.protocol,
+        methods=iarn_figure3_paper.methods_as_printed(SETUP),
+        more_rows=partial(iarn_figure3.length_rows, setup=SETUP),
+        draw=partial(iarn_figure3.pictures, setup=SETUP),
+    )
+    found = table.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
+    (picture,) = found.pictures
+    assert (picture.name, picture.encoding["title"]) == ("iarn-figure3-small-paper", f"Backbones, Small, {AS_PRINTED}")
+    lengths = {point["minimal history length"] for point in picture.rows}
+    assert {(point["backbone"], point["minimal history length"]) for point in picture.rows} == {
+        (name, length) for name in BACKBONES for length in lengths
+    }
+    assert 3 in lengths
+    for point in picture.rows:
+        metric = f"rmse, {point['minimal history length']} or more"
+        assert point["RMSE"] == found.row(f"{point['backbone']}, {AS_PRINTED}", metric).mean
+    backbones = [run["settings"]["backbone"] for run in found.details["runs"].values()]
+    assert backbones == [*BACKBONES.values()]
 
 
 def test_figure_4_as_the_paper_says_is_of_iarn_with_and_without_features(

@@ -30,6 +30,7 @@ from segue.papers.hgn import table6 as hgn_table6
 from segue.papers.hgn import table6_paper as hgn_table6_paper
 from segue.papers.hgn.other_logs import OTHER_LOGS
 from segue.papers.iarn import figure3 as iarn_figure3
+from segue.papers.iarn import figure3_paper as iarn_figure3_paper
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure4_paper as iarn_figure4_paper
 from segue.papers.iarn import figure5 as iarn_figure5
@@ -68,6 +69,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "iarn-table2-paper": iarn_table2_paper.reproduce,
     "iarn-table2-paper-movielens": iarn_table2_paper_movielens.reproduce,
     "iarn-figure3": iarn_figure3.reproduce,
+    "iarn-figure3-paper": iarn_figure3_paper.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure4-paper": iarn_figure4_paper.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,

@@ -211,6 +211,7 @@ CONTENTS: tuple[Entry, ...] = (
         log="MovieLens",
         section="iarn.md#figure-3",
         table="iarn-figure3",
+        paper_table="iarn-figure3-paper",
         part="MovieLens 100K",
         method="IARN-Plain",
         metrics=("rmse, 3 or more",),
