@@ -85,13 +85,12 @@ def board_block(folder: str) -> str:
 def _board_cells(row: Mapping[str, Any], metric: str) -> list[str]:
     figure, ties, cold = row["metrics"][metric], row["tie_range"], (row["cold"] or {}).get(metric)
     tested = figure.get("against")
-    p = "" if tested is None else "p < .001" if tested["p_holm"] < 0.001 else f"p {tested['p_holm']:.3f}"
     coverage = next(value for name, value in row.items() if name.startswith("coverage@"))
     return [
         row["model"],
         metric_text(figure["mean"]),
         f"{metric_text(figure['low'])}–{metric_text(figure['high'])}",
-        "" if tested is None else f"{tested['difference']:+.4f} ({tested['model']}, {p})",
+        "" if tested is None else _difference_text(tested),
         "" if ties is None else f"{metric_text(ties['low'][metric])}–{metric_text(ties['high'][metric])}",
         "" if cold is None else f"{metric_text(cold['mean'])} ({metric_text(cold['low'])}–{metric_text(cold['high'])})",
         percent_text(coverage),
@@ -100,21 +99,40 @@ def _board_cells(row: Mapping[str, Any], metric: str) -> list[str]:
     ]
 
 
+def _difference_text(tested: Mapping[str, Any]) -> str:
+    p = "p < .001" if tested["p_holm"] < 0.001 else f"p {tested['p_holm']:.3f}"
+    return f"{tested['difference']:+.4f} ({tested['model']}, {p})"
+
+
 def runs_block(name: str) -> str:
-    """The figures of commands; of several seeds the mean, the lowest and the highest, of groups with intervals."""
+    """The figures of commands; of several seeds the mean, the lowest and the highest, of groups with intervals.
+
+    Where differences were tested, they stand beside them.
+    """
     stored = read(f"runs/{name}")
     metrics, rows = stored["metrics"], stored["rows"]
-    lines = [f"| model | {' | '.join(metrics)} | command |", f"|---|{'---:|' * len(metrics)}---|"]
+    differences = stored.get("differences", {}).get("rows", {})
+    tested_metrics = [metric for metric in metrics if any(metric in found for found in differences.values())]
+    head = [*metrics, *(f"{metric} from the best" for metric in tested_metrics)]
+    lines = [
+        f"| model | {' | '.join(head)} | command |",
+        f"|---|{'---:|' * len(metrics)}{'---|' * len(tested_metrics)}---|",
+    ]
     for row in rows:
-        figures = [_figure_cell(metric, row["figures"].get(metric), of_group="group" in row) for metric in metrics]
-        lines.append(f"| {' | '.join([row['name'], *figures])} | `{row['command']}` |")
+        cells = [_figure_cell(metric, row["figures"].get(metric), of_group="group" in row) for metric in metrics]
+        found = differences.get(row["name"], {})
+        cells += [_difference_text(found[metric]) if metric in found else "" for metric in tested_metrics]
+        lines.append(f"| {' | '.join([row['name'], *cells])} | `{row['command']}` |")
     protocols = {(row["experiment"]["protocol"]["name"], row["experiment"]["protocol"]["fingerprint"]) for row in rows}
     tested = not all(metric in SECONDS or metric.startswith(VALIDATION) for metric in metrics)
     counts = {(row["instances"], row.get("part", "test")) for row in rows} if tested else ()
     about = [f"{count:,} {part} instances" for count, part in sorted(counts)]
     about += [f"protocol {protocol} ({fingerprint})" for protocol, fingerprint in sorted(protocols)]
     about += [f"segue {version}" for version in sorted({row["version"] for row in rows})]
-    return "\n".join([*lines, "", f"{', '.join(about)}, one thread; `results/runs/{name}.json`.", ""])
+    about.append("one thread")
+    if differences:
+        about.append(f"p of paired t tests, corrected for {stored['differences']['comparisons']} comparisons")
+    return "\n".join([*lines, "", f"{', '.join(about)}; `results/runs/{name}.json`.", ""])
 
 
 def _figure_cell(metric: str, figure: Mapping[str, Any] | None, *, of_group: bool) -> str:

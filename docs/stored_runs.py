@@ -22,6 +22,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import Any
 
 from stored_figures import VALIDATION
 
+from segue.data.cache_folder import cache_folder
 from segue.io import write_json
 from segue.reporting.numbers import validation_figure
 
@@ -36,9 +38,9 @@ RUNS = Path(__file__).parents[1] / "results" / "runs"
 FIGURES = ("mean", "low", "high", "runs")
 
 
-def measure(command: str, metrics: list[str], group: str | None) -> dict[str, Any]:
-    """The figures of the model that a command trains, and what they depend on."""
-    content = _run(command)
+def measure(command: str, metrics: list[str], group: str | None, kept: Path | None) -> dict[str, Any]:
+    """The figures of the model that a command trains, and what they depend on; the model is kept in a folder."""
+    content = _run(command, kept)
     model = content["models"][-1]
     if group is None:
         instances, cells = content["instances"], dict(model["metrics"])
@@ -61,17 +63,43 @@ def measure(command: str, metrics: list[str], group: str | None) -> dict[str, An
     }
 
 
+def kept_model(name: str) -> Path:
+    """The folder of the model of a row, such as hybrid-ml-100k/ease."""
+    return cache_folder() / "stored-runs" / name.replace(" ", "-")
+
+
+def differences(rows: list[dict[str, Any]], kept: Mapping[str, Path], tested_on: str) -> dict[str, Any]:
+    """The difference of each kept model from the best one of each metric, by the names of the rows."""
+    folders = {str(folder): name for name, folder in kept.items() if folder.exists()}
+    content = _json_of("-m", "segue", "evaluate", *folders, "--data", *shlex.split(tested_on))
+    found: dict[str, Any] = {row["name"]: {} for row in rows if row["name"] in folders.values()}
+    for model in content["models"]:
+        for metric, figure in model["metrics"].items():
+            if "against" in figure:
+                against = {**figure["against"], "model": folders[figure["against"]["model"]]}
+                found[folders[model["model"]]][metric] = against
+    return {"test": content["test"], "comparisons": content["comparisons"], "rows": found}
+
+
 @cache
-def _run(command: str) -> dict[str, Any]:
+def _run(command: str, kept: Path | None) -> dict[str, Any]:
     """What the command writes with --json; the rows of several groups have one command."""
     program, *words = shlex.split(command)
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "found.json"
         if program == "segue":
-            words = ["-m", "segue", *words, "--no-baselines", "--out", str(Path(folder) / "model")]
+            words = ["-m", "segue", *words, "--no-baselines", "--out", str(kept or Path(folder) / "model")]
+        elif kept:
+            words += ["--out", str(kept)]
+        return _json_of(*words)
+
+
+def _json_of(*words: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, sums round otherwise, and trainings drift apart
         subprocess.run([sys.executable, *words, "--json", str(found)], check=True, env=one_thread)
-        return json.loads(found.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+        return content
 
 
 def main() -> None:
@@ -79,10 +107,18 @@ def main() -> None:
     for name in names or sorted(path.stem for path in RUNS.glob("*.json")):
         path = RUNS / f"{name}.json"
         stored = json.loads(path.read_text(encoding="utf-8"))
-        for row in stored["rows"]:
+        rows, tested_on = stored["rows"], stored.get("tested_on")
+        kept = {row["name"]: kept_model(f"{name}/{row['name']}") for row in rows if tested_on}
+        for row in rows:
             if "figures" not in row or "--again" in sys.argv:
-                row.update(measure(row["command"], stored["metrics"], row.get("group")))
+                command = row["command"]
+                for folder, model in stored.get("models", {}).items():
+                    command = command.replace(folder, shlex.quote(str(kept_model(model))))
+                row.update(measure(command, stored["metrics"], row.get("group"), kept.get(row["name"])))
                 write_json(path, stored)  # after each row, so that an interrupted call continues
+        if tested_on and ("differences" not in stored or "--again" in sys.argv):
+            stored["differences"] = differences(rows, kept, tested_on)
+            write_json(path, stored)
 
 
 if __name__ == "__main__":
