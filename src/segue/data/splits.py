@@ -320,7 +320,10 @@ def newer_events(log: Log, after: int, gap: int | None = None) -> Split:
 
 def _sorted_times(log: Log) -> Ids:
     if log.time is None:
-        raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
+        raise DataError(
+            f"{log.name}: a split by time needs times; this log has only an order; read it with a column of times, or "
+            "choose the protocol leave-one-out"
+        )
     return np.sort(log.time[log.rows()])
 
 
