@@ -99,6 +99,10 @@ class Config(BaseModel):
         """A config from plain values or text, as they come from the command line or from JSON."""
         return cls(**settings)
 
+    def setting(self, name: str) -> Any:
+        """The value of a setting by its name."""
+        return getattr(self, name)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         later = {name for base in type(self).__mro__ for name in vars(base).get("later", ())}

@@ -42,7 +42,7 @@ def test_the_settings_of_a_model_are_those_of_its_declaration(segue, here, name)
     for preset, settings in kind.presets.items():
         assert f" {preset} " in text
         assert set(settings) <= set(schema["presets"][preset])
-    for setting in kind.space:
+    for setting in kind.space_for(kind.configure()):
         assert f" {setting} " in text
 
 

@@ -19,11 +19,14 @@ from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes
 from segue.models.base.score_buffer import instance_batch
+from segue.models.base.search_space import Choice
 from segue.models.hybrid.model import Hybrid
 from segue.models.sequential.core import CORE
 from segue.service.retraining.retrain import retraining_experiment
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
+from segue.tuning.comparison import Comparison
+from segue.tuning.search import Search
 
 LOG = synthetic.markov(60, 15, 12, seed=1, shortest=3)
 
@@ -86,6 +89,15 @@ def test_scores_are_those_of_the_pool_of_both_parts() -> None:
     model.pool.weight.copy_(torch.tensor([0.0, 50.0]))
     assert torch.equal(model.score(batch)[:, 1:].argsort(1), network.argsort(1))
     assert not torch.equal(scores.argsort(1), counts.argsort(1))
+
+
+def test_a_search_is_that_of_the_network() -> None:
+    compared = Comparison(models=("hybrid", "core"), protocol=Protocol.named("leave-one-out"), trials=3)
+    assert compared.search("hybrid").space == compared.search("core").space == dict(CORE.space)
+    experiment = Experiment(model="hybrid", settings={"network": "gru"}, protocol=compared.protocol)
+    assert Search(experiment=experiment, space={"dropout": Choice("0.1")}).space == {"dropout": Choice(0.1)}
+    with pytest.raises(ConfigError, match="dropout='2': must be"):
+        Search(experiment=experiment, space={"dropout": Choice("2")})
 
 
 def test_neighbours_are_a_third_part() -> None:

@@ -67,7 +67,8 @@ def test_values_are_checked_beside_the_settings_of_the_preset() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_space_of_a_model_is_within_the_declared_ranges(name: str) -> None:
     model = MODELS[name]
-    assert validate_space(model.space, model) == dict(model.space)
+    space = model.space_for(model.configure())
+    assert validate_space(space, model) == dict(space)
     for setting, domain in model.space.items():
         lowest, highest = bounds(model.Config.model_fields[setting])
         numbers = [value for value in _ends(domain) if isinstance(value, (int, float)) and not isinstance(value, bool)]

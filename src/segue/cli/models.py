@@ -84,8 +84,8 @@ def settings_tables(kind: type[Model]) -> list[Any]:
             for name, changed in kind.presets.items()
         ]
         tables.append(grid(presets, "Presets, for --preset"))
-    if kind.space:
-        space = [{"setting": name, "values": describe(domain)} for name, domain in kind.space.items()]
+    if domains := kind.space_for(kind.configure()):
+        space = [{"setting": name, "values": describe(domain)} for name, domain in domains.items()]
         tables.append(grid(space, "Search space of `segue search` and `segue compare`"))
     return tables
 

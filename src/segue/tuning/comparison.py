@@ -99,7 +99,10 @@ class Comparison:
             patience=self.patience,
             refit=self.refit,
         )
-        return Search(experiment=experiment, space=find(experiment.model).space, trials=self.trials, seconds=seconds)
+        kind = find(experiment.model)
+        return Search(
+            experiment=experiment, space=kind.space_for(kind.configure()), trials=self.trials, seconds=seconds
+        )
 
     def run(self, log: Log, folder: Path) -> list[Entry]:
         """Tune, train and test every model. The same call resumes an interrupted comparison.

@@ -42,7 +42,7 @@ def validate_space(
         for draw in range(_MAX_DRAWS):
             others = {other: _sample(space[other], rng) for other in space if other != name} if draw else {}
             try:
-                return getattr(model.configure({**fixed, **others, name: value}, preset), name)
+                return model.configure({**fixed, **others, name: value}, preset).setting(name)
             except ConfigError as error:
                 first_error = first_error or error
         raise ConfigError(f"search space of {model.name}: {first_error}")

@@ -77,7 +77,7 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         )
         given = {**listed, **others}
         config = cls(**own, network_settings=given)
-        read = {name: getattr(config.network_config, name) for name in given}
+        read = {name: config.setting(name) for name in given}
         return config.model_copy(update={"network_settings": read})
 
     def check(self) -> None:
@@ -97,6 +97,10 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         if self.neighbours is not None:
             direct_model(self.neighbours)
         _ = self.network_config
+
+    def setting(self, name: str) -> Any:
+        """The value of a setting of the hybrid, or of its network."""
+        return getattr(self if name in type(self).model_fields else self.network_config, name)
 
     @cached_property
     def network_config(self) -> GradientModelConfig:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from segue.data.splits import EvalInstances
 from segue.data.tails import hold_out_tails
 from segue.models.base.model import DirectModel, GradientModel, Model, Sizes
 from segue.models.base.score_buffer import evaluation_mode, instance_batch
-from segue.models.base.search_space import Choice, Space
+from segue.models.base.search_space import Space
 from segue.models.hybrid.config import HybridConfig, direct_model
 from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.models.registry import find
@@ -82,7 +82,6 @@ class Hybrid(GradientModel):
     name = "hybrid"
     training_cost = "high"
     Config = HybridConfig
-    space: ClassVar[Space] = {"network": Choice("core", "gru")}
     item_similarity = LearntCounts.item_similarity
     config: HybridConfig  # type: ignore[assignment]
 
@@ -98,6 +97,11 @@ class Hybrid(GradientModel):
         self.window = self.scored_window
         self.micro_batch_size, self.fixed_shapes = network.micro_batch_size, network.fixed_shapes
         self._held_out: HeldOut | None = None
+
+    @classmethod
+    def space_for(cls, config: HybridConfig) -> Space:
+        """The search space of the network: the counts and the pool learn all that matters by themselves."""
+        return find(config.network).space_for(config.network_config)
 
     def _direct(self, kind: type[Direct]) -> Direct:
         """An unfitted part of a class."""
