@@ -109,10 +109,15 @@ class SparseMatrix(ResizableBuffers):
 
     def differentiable_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """`weighted_row_sums` with the gradient of the weights; the entries of the matrix are constants."""
-        place, column, value = self.entries(rows.flatten())
-        cell = place // rows.shape[1] * self.shape[1] + column
-        sums = weights.new_zeros(len(rows) * self.shape[1]).index_add(0, cell, weights.flatten()[place] * value)
-        return sums.view(len(rows), self.shape[1])
+        count, length = rows.shape
+        chosen = self.to_scipy()[rows.numpy(force=True).ravel()]
+        # one block of columns for each b, so that a single product is that of all
+        first = np.repeat(np.arange(count) * self.shape[1], np.diff(chosen.indptr[::length]))
+        blocks = sp.csr_array(
+            (chosen.data, chosen.indices + first, chosen.indptr), shape=(count * length, count * self.shape[1])
+        )
+        sums: Float[Tensor, "B K"] = _ConstantProduct.apply(weights.flatten(), blocks).view(count, self.shape[1])
+        return sums
 
     def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
         """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
@@ -135,6 +140,20 @@ class SparseMatrix(ResizableBuffers):
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
+
+
+class _ConstantProduct(torch.autograd.Function):
+    """A vector times a constant matrix of scipy, with the gradient of the vector."""
+
+    @staticmethod
+    def forward(ctx: Any, vector: Float[Tensor, "n"], matrix: sp.csr_array) -> Float[Tensor, "m"]:
+        ctx.matrix = matrix
+        return torch.from_numpy(matrix.T @ vector.numpy(force=True)).to(vector)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Float[Tensor, "m"]) -> tuple[Float[Tensor, "n"], None]:
+        (gradient,) = gradients
+        return torch.from_numpy(ctx.matrix @ gradient.numpy(force=True)).to(gradient), None
 
 
 class _GrowingArray:
