@@ -3,6 +3,7 @@
     python -m benchmarks.service models/hgn-cds models/seq-knn-cds              SQLite, in a temporary folder
     python -m benchmarks.service models/hgn-cds --store postgresql://...        an empty database
     python -m benchmarks.service models/hgn-cds --json service.json
+    python -m benchmarks.service models/learnt-counts-cds --no-update           which learns no events
 
 The service runs in a process of its own with one thread, the clients in this one. Latencies are those that a client
 sees. The processor time of the service is given beside them, since other work on the machine does not change it much.
@@ -16,7 +17,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -222,23 +223,27 @@ def main() -> None:
     parser.add_argument("--store", help="an empty store, for one model; by default SQLite in a temporary folder")
     parser.add_argument("--pairs", type=int, default=100_000, help="pairs of an event and a question")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="duration of each row")
+    parser.add_argument("--no-update", action="store_true", help="let the model learn no events")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     found = {}
     for model in args.models:
         with tempfile.TemporaryDirectory() as folder:
             store = args.store or f"sqlite:///{folder}/events.db"
-            found[model.name] = measure_model(model, store, args.pairs, args.seconds)
+            options = ["--no-update"] if args.no_update else []
+            found[model.name] = measure_model(model, store, args.pairs, args.seconds, options)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def measure_model(model: Path, store: str, pairs: int, seconds: float) -> dict[str, object]:
-    """All figures of one model, which are printed, too."""
-    with running_service(model, store) as (port, process, _):
+def measure_model(
+    model: Path, store: str, pairs: int, seconds: float, options: Sequence[str] = ()
+) -> dict[str, object]:
+    """All figures of one model, served with some options; they are printed, too."""
+    with running_service(model, store, *options) as (port, process, _):
         rows = asyncio.run(measure(port, process, model, pairs, seconds))
         memory = process.memory_info().rss / 1e6
-    with running_service(model, store) as (_, process, ready):
+    with running_service(model, store, *options) as (_, process, ready):
         cpu = sum(process.cpu_times()[:2])
     print(f"{model.name}\n\n{table(rows)}\n")
     print(f"memory {memory:,.0f} MB; ready {ready:.1f} s ({cpu:.1f} s of processor time) after a restart\n")

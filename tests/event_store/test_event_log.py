@@ -222,7 +222,7 @@ def test_events_are_counted_by_item_and_stretch_of_time(store):
     store.events.append(events)
     cut = store.events.newest_seq() - 1
     assert sorted(store.events.counts(10, cut)) == [("a", 0, 2), ("a", 1, 1), ("b", -1, 1), ("b", 0, 1)]
-    assert [event.item for event in store.events.after(cut)] == ["c"]
+    assert [event.item for _, event in store.events.after(cut)] == ["c"]
 
 
 def test_the_newest_users_and_events_come_first(store):

@@ -150,9 +150,9 @@ def try_rules(
 
 def _loaded(model: Path, classes: ModelClasses) -> LoadedModel:
     from segue.models.registry import find
-    from segue.service.models.loaded_model import LoadedModel
+    from segue.service.models.loaded_model import LoadedModel, Loading
 
-    return LoadedModel.load(model, [find(reference) for reference in classes])
+    return LoadedModel.load(model, Loading(tuple(find(reference) for reference in classes), update=False))
 
 
 def _selector(store: Store, models: Sequence[LoadedModel], rules: Rules) -> Selector:

@@ -58,6 +58,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     search: Literal["exact", "approximate"] = "exact",
+    update: bool = True,
     import_events: Annotated[bool | None, Parameter(name="--import-events", negative="--no-import-events")] = None,
     model_class: ModelClasses = (),
     limits: LimitOptions = LIMIT_DEFAULTS,
@@ -81,6 +82,8 @@ def serve(
         search: How the best items are found. exact: all items are scored. approximate: an index of items is asked if
             the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
             for catalogues of hundreds of thousands of items, and needs the extra ann.
+        update: Let pop, learnt-counts and hybrid learn each event at once, as the protocol prequential does. Other
+            models stay as they were trained.
         import_events: Copy the histories of the model into the store, once. By default, if the store has most of them
             already, or no other events. The store remembers a refusal.
     """
@@ -95,10 +98,11 @@ def serve(
         require(not keys.label, "--label: goes with --new-key")
         limits.check()
         from segue.models.registry import find
+        from segue.service.models.loaded_model import Loading
         from segue.service.run_server import limits_of, listen, run_server
         from segue.service.start import start_service
 
-        classes = [find(reference) for reference in model_class]
+        classes = tuple(find(reference) for reference in model_class)
         listener = listen(host, port)
         try:
             service = start_service(
@@ -107,8 +111,7 @@ def serve(
                 active=active,
                 import_events=import_events,
                 keep_days=limits.keep_outcomes,
-                classes=classes,
-                approximate=search == "approximate",
+                loading=Loading(classes, approximate=search == "approximate", update=update),
                 say=say,
             )
         except BaseException:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from segue.event_store.database import Database
 from segue.event_store.event import Event, Feature
@@ -27,7 +27,8 @@ _HISTORY = (
     .order_by(events.c.time.desc(), events.c.seq.desc())
     .limit(bindparam("limit"))
 )
-MOST = 2**31 - 1
+_OF_PAST = (events.c.user, events.c.seq, events.c.time, events.c.item, events.c.type)
+MOST, NO_SEQ = 2**31 - 1, 2**63 - 1  # no history is longer, and no event has this number
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +213,30 @@ class EventLog:
             yield list(rows)
             last = rows[-1].seq
 
-    def after(self, seq: int, limit: int = 100_000) -> list[PastEvent]:
-        """The events that arrived after the one of a number, in the order of arrival."""
-        columns = (events.c.seq, events.c.time, events.c.item, events.c.type)
-        statement = select(*columns).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    def after(self, seq: int, limit: int = 100_000) -> list[tuple[str, PastEvent]]:
+        """The users and the events that arrived after the one of a number, in the order of arrival."""
+        statement = select(*_OF_PAST).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
         with self.database.read() as connection:
-            return [PastEvent(row.time, row.seq, row.item, row.type) for row in connection.execute(statement)]
+            return [_with_user(row) for row in connection.execute(statement)]
+
+    def newer(self, time: int, size: int = 100_000) -> Iterator[list[tuple[str, PastEvent]]]:
+        """The users and the events after a time, in the order of time, in blocks of a size."""
+        place, last = tuple_(events.c.time, events.c.seq), (time, NO_SEQ)
+        while True:
+            statement = select(*_OF_PAST).where(place > last).order_by(events.c.time, events.c.seq).limit(size)
+            with self.database.read() as connection:
+                block = [_with_user(row) for row in connection.execute(statement)]
+            if not block:
+                return
+            yield block
+            last = block[-1][1].time, block[-1][1].seq
+
+    def until(self, user: str, time: int, limit: int) -> list[PastEvent]:
+        """The newest events of a user up to a time, as many as `limit`, oldest first."""
+        statement = select(*_OF_PAST).where((events.c.user == user) & (events.c.time <= time)).limit(limit)
+        with self.database.read() as connection:
+            rows = connection.execute(statement.order_by(events.c.time.desc(), events.c.seq.desc())).all()
+        return [_with_user(row)[1] for row in reversed(rows)]
 
     def num_after(self, seq: int) -> int:
         """The number of events that arrived after the one of a number."""
@@ -241,6 +260,10 @@ class EventLog:
         """The `seq` of the event that arrived last; 0 without events."""
         with self.database.read() as connection:
             return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
+
+
+def _with_user(row: Any) -> tuple[str, PastEvent]:
+    return row.user, PastEvent(row.time, row.seq, row.item, row.type)
 
 
 def _order(event: PastEvent) -> tuple[int, int]:

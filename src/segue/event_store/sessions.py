@@ -46,6 +46,14 @@ class Sessions:
         with self.database.read() as connection:
             return self.owners(connection, names)
 
+    def of_users(self, users: Iterable[str]) -> dict[str, str]:
+        """The user of each session that was joined to one of some users."""
+        found: dict[str, str] = {}
+        with self.database.read() as connection:
+            for condition in is_one_of(aliases.c.user, users):
+                found |= {row.session: row.user for row in connection.execute(select(aliases).where(condition))}
+        return found
+
     def joined(self) -> dict[str, str]:
         """The user of each session that was joined to one."""
         with self.database.read() as connection:

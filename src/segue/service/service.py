@@ -64,7 +64,7 @@ class Service:
         self._known_histories = Batcher(self.histories.get_all, retry=False)
         self._other_histories = Batcher(self.histories.get_all, READ_TOGETHER, self._reads, retry=False)
         self.shop = Shop(store, deployment.in_use, deployment.others)
-        self.writer = EventWriter(store.events, self._changed)
+        self.writer = EventWriter(store.events, self._changed, self._learn)
         self.keys = ApiKeyCache(store.keys)
         self.activation = Activation(store, folders, self.shop, deployment, import_events=import_events)
         self.quality = LiveQuality(store, keep_days)
@@ -77,6 +77,7 @@ class Service:
             Periodic("reading API keys", self.keys.follow),
             Periodic("following activations", self.activation.follow_once, longest=RETRY_SECONDS),
             *self.shop.periodic(),
+            Periodic("learning events", self.follow_events),
             Periodic("erasing users from models", self.erasures.follow, longest=RETRY_SECONDS),
             Periodic("emptying the journal", self.erasures.empty_journal),
             self._flushing,
@@ -119,6 +120,17 @@ class Service:
         """Change the store, in a thread."""
         return await in_time(asyncio.to_thread(change), CHANGE_ADVICE)
 
+    async def join(self, session: str, user: str) -> None:
+        """Take over that a session was joined to a user."""
+        self.histories.forget([session])
+        for learner in self.deployment.learners.values():
+            await learner.add(self.store, {user: ()})
+
+    async def follow_events(self) -> None:
+        """Let models learn what other services stored."""
+        for learner in self.deployment.learners.values():
+            await learner.follow(self.store)
+
     async def close(self) -> None:
         """Store what waits, and close the store."""
         try:
@@ -137,3 +149,8 @@ class Service:
         self.histories.apply(changes)
         self.quality.changed(changes)
         self.shop.add_events(changes)
+
+    async def _learn(self, changes: dict[str, Change]) -> None:
+        """Let models learn events that were stored."""
+        for learner in self.deployment.learners.values():
+            await learner.add(self.store, {user: change.events for user, change in changes.items()})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from segue.errors import ConfigError, SegueError
 from segue.event_store.store import Store, open_store
-from segue.models.base.model import Model
 from segue.service.deployment.activation import ACTIVE
 from segue.service.deployment.model_folders import ModelFolders
 from segue.service.models.deployments import Arm, Deployment, Split, StoredDeployment
-from segue.service.models.loaded_model import LoadedModel
+from segue.service.models.loaded_model import BY_DEFAULT, LoadedModel, Loading
 from segue.service.monitoring.live_quality import KEEP_DAYS
 from segue.service.service import Service
 from segue.service.users.history_import import NotImportedError, import_histories, lacks_events
@@ -27,8 +26,7 @@ def start_service(
     active: str | None = None,
     import_events: bool | None = None,
     keep_days: float = KEEP_DAYS,
-    classes: Iterable[type[Model]] = (),
-    approximate: bool = False,
+    loading: Loading = BY_DEFAULT,
     say: Say = lambda text: None,
 ) -> Service:
     """A service that is ready to answer.
@@ -40,8 +38,7 @@ def start_service(
         import_events: whether the events of the active model's log are copied into the store, once; the store remembers
             a refusal. By default, if it has most of them, or no others.
         keep_days: how long the outcomes of recommended lists are kept, in days.
-        classes: classes outside segue that a saved model may be an instance of.
-        approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
+        loading: how models are loaded.
         say: is called with what happens.
 
     Raises:
@@ -50,12 +47,12 @@ def start_service(
             seems not to be the one that the store has, or has times to come; or the extra `ann` is missing.
         DataError: the store cannot be opened.
     """
-    folders = ModelFolders(path, classes, approximate=approximate)
-    if approximate:
+    folders = ModelFolders(path, loading)
+    if loading.approximate:
         import_faiss()  # before the models are read
     models = folders.load_all()
     for name, loaded in models.items():
-        if approximate:
+        if loading.approximate:
             say(f"{name}: {'all items are scored' if loaded.index is None else loaded.index.sentence()}")
     for reason in folders.refused.values():
         say(f"Warning: not loaded: {reason}.")
@@ -71,6 +68,9 @@ def start_service(
         _import(store, deployment, import_events, say, is_chosen=is_chosen)
         if is_chosen:
             store.deployments.put(ACTIVE, deployment.stored().content())
+        for name, learner in deployment.learners.items():
+            learner.catch_up(store)
+            say(f"{name}: learns events at once; {learner.num_learnt:,} happened since its training (--no-update)")
     except BaseException:
         store.close()
         raise

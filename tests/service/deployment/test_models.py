@@ -19,6 +19,7 @@ from segue.service.deployment.activation import ACTIVE
 from segue.service.deployment.model_folders import ModelFolders
 from segue.service.http.limits import Limits
 from segue.service.models.deployments import Arm, Split, StoredDeployment
+from segue.service.models.loaded_model import Loading
 from segue.service.start import start_service
 from segue.serving import approximate_finder, index_levels
 from segue.serving.recommend import recommend
@@ -279,7 +280,9 @@ def use_index(monkeypatch):
 
 
 def test_models_say_how_good_their_index_is(use_index, folder, tmp_path):
-    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", approximate=True)
+    service = start_service(
+        folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", loading=Loading(approximate=True)
+    )
     with TestClient(create_app(service, Limits())) as client:
         found = entries(client.get("/v1/models"))
         assert found["item-knn"]["index"] is None
@@ -308,7 +311,9 @@ def check_swaps(folder, tmp_path, swaps, *, approximate=False):
     contents = {"a": folder / "hgn", "b": shutil.copytree(folder / "hgn.other", tmp_path / "b")}
     shutil.copytree(folder / "hgn", tmp_path / "a")
     contents["a"] = tmp_path / "a"
-    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", approximate=approximate)
+    service = start_service(
+        folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", loading=Loading(approximate=approximate)
+    )
     expected: dict[str, dict[str, list[tuple[str, float]]]] = {}
 
     def remember() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segue.event_store import arrivals as module
 from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
-from segue.service.items import popularity as module
 from segue.service.items.catalogue import Catalogue
 from segue.service.items.popularity import FLOOR, HALF_LIFE, HOUR, SHORT_HALF_LIFE, Popularity, hour_of
 

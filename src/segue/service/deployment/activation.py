@@ -162,9 +162,15 @@ class Activation:
         return await self._deployment(models, split, version)
 
     async def _deployment(self, models: Mapping[str, LoadedModel], split: Split, version: int) -> Deployment:
-        """A deployment with the models that answer, shadow models, and those whose folders are still there."""
+        """A deployment with the models that answer, shadow models, and those whose folders are still there.
+
+        Those that can have learnt what happened since their training.
+        """
         names = {*split.models, *await asyncio.to_thread(self.folders.all)}
-        return Deployment({name: loaded for name, loaded in models.items() if name in names}, split, version)
+        deployment = Deployment({name: loaded for name, loaded in models.items() if name in names}, split, version)
+        for learner in deployment.learners.values():
+            await asyncio.to_thread(learner.catch_up, self.store)
+        return deployment
 
     def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
         """The model that a folder holds now, which is loaded unless it is in memory."""

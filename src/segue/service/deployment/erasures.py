@@ -17,6 +17,7 @@ from segue.event_store.clock import MICROSECONDS
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.erasure_table import Erased, ErasureTable
 from segue.service.deadline import CHANGE_ADVICE, in_time
+from segue.service.models.event_learner import EventLearner
 from segue.service.models.live_states import LiveStates
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
@@ -95,9 +96,10 @@ class Erasures:
         if num_erasures != self._num_emptied and await asyncio.to_thread(self.table.database.empty_journal):
             self._num_emptied = num_erasures
 
-    def _of_users(self) -> list[Histories | LiveStates]:
+    def _of_users(self) -> list[Histories | LiveStates | EventLearner]:
         """What is in memory of users, whether or not a model was trained on them."""
-        return [self.histories, *(loaded.states for loaded in self.models() if loaded.states is not None)]
+        of_models = [one for loaded in self.models() for one in (loaded.states, loaded.learner) if one is not None]
+        return [self.histories, *of_models]
 
     def _known(self, erased: ErasedNames, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
         """The erased users whom models or their folders know, and the times up to which their events are erased."""

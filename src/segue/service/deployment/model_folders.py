@@ -9,13 +9,11 @@ models/hgn.rejected      what `segue retrain` did not replace it by: likewise
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 from segue.errors import ArtefactError, ConfigError, SegueError, did_you_mean
 from segue.folders import is_folder_of
-from segue.models.base.model import Model
-from segue.service.models.loaded_model import LoadedModel
+from segue.service.models.loaded_model import BY_DEFAULT, LoadedModel, Loading
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
 
@@ -29,13 +27,12 @@ class ModelFolders:
 
     Attributes:
         path: folder of a saved model, or a folder of such folders.
-        classes: classes outside segue that a saved model may be an instance of.
-        approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
+        loading: how they are loaded.
         refused: why a model could not be loaded, by name.
     """
 
-    def __init__(self, path: Path, classes: Iterable[type[Model]] = (), *, approximate: bool = False) -> None:
-        self.path, self.classes, self.approximate = path.absolute(), tuple(classes), approximate
+    def __init__(self, path: Path, loading: Loading = BY_DEFAULT) -> None:
+        self.path, self.loading = path.absolute(), loading
         self.refused: dict[str, str] = {}
 
     def all(self) -> dict[str, Path]:
@@ -82,7 +79,7 @@ class ModelFolders:
         """
         folder = self.folder(name)
         try:
-            loaded = LoadedModel.load(folder, self.classes, name, approximate=self.approximate)
+            loaded = LoadedModel.load(folder, self.loading, name)
         except SegueError as error:
             self.refused[name] = str(error)
             raise ArtefactError(str(error)) from error

@@ -91,6 +91,11 @@ class ModelEntry(BaseModel):
         default=None,
         description="For a model of `segue retrain`: the number of the newest event of the store that it knows.",
     )
+    learnt: int | None = Field(
+        default=None,
+        description="Number of events that it has learnt since its training; null if it learns none at once.",
+        examples=[120],
+    )
     protocol: ProtocolOfModel | None = Field(default=None, description="How it was measured.")
     metrics: dict[str, Figure] = Field(
         default_factory=dict, description="Its figures on the test data, from before it served."
@@ -160,6 +165,7 @@ def _entry(deployment: Deployment, folders: ModelFolders, name: str, not_erased:
         shadow=name in deployment.split.shadow,
         fingerprint_on_disk=found,
         index=None if loaded is None or loaded.index is None else _index(loaded.index),
+        learnt=None if loaded is None or loaded.learner is None else loaded.learner.num_learnt,
     )
     return entry.model_copy(update=_described(facts)) if facts else entry
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from segue.data.log import Floats
+from segue.event_store.arrivals import Arrivals, settled_cut
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import PastEvent
 from segue.event_store.store import Store
@@ -29,7 +30,6 @@ HOUR = 3_600 * MICROSECONDS
 HALF_LIFE, SHORT_HALF_LIFE = 7 * 24, 24  # hours
 FLOOR = 1e-3  # what an event counts at least
 TRENDING = 1.0  # from which score on an item is trending
-UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
 COUNT_AGAIN = 24 * HOUR
 
 
@@ -70,33 +70,28 @@ class Popularity:
         self.log, self.erasures, self.catalogue = store.events, store.erasures, catalogue
         self._hour = 0  # the weights are those of this hour
         self._sums = np.zeros((3, 1024))  # of each item, with each half-life; its number of events
-        self._cut, self._known = -1, set[int]()  # all up to the cut, and these numbers of arrival, are counted
-        self._newest, self._time, self._erasures = 0, 0, 0
+        self._arrivals: Arrivals | None = None  # the events that are counted; None until those of the start are
+        self._time, self._erasures = 0, 0
 
     @property
     def is_counted(self) -> bool:
         """Whether the events that were there at the start have been counted."""
-        return self._cut >= 0
+        return self._arrivals is not None
 
     def add(self, events: Iterable[PastEvent], now: int) -> None:
         """Count events; those that were counted are known by their numbers of arrival."""
+        if self._arrivals is None:
+            return
         for event in events:
-            if event.seq <= self._cut or event.seq in self._known or not self.is_counted:
-                continue
-            self._known.add(event.seq)
-            self._newest = max(self._newest, event.seq)
-            self._count(self.catalogue.number(event.item), hour_of(event.time), hour_of(now))
-        if len(self._known) > 4 * UNSETTLED:
-            self._cut = self._newest - UNSETTLED
-            self._known = {seq for seq in self._known if seq > self._cut}
+            if self._arrivals.see(event.seq):
+                self._count(self.catalogue.number(event.item), hour_of(event.time), hour_of(now))
+        self._arrivals.settle()
 
     def read_changes(self, now: int) -> Followed:
         """Read what other processes stored, or count all events anew if that is due. May run in a thread."""
-        if self.needs_tally(now):
+        if self._arrivals is None or self.needs_tally(now):
             return Followed(tally=self.tally(now))
-        first = max(self._cut, self._newest - UNSETTLED)
-        num_known = sum(seq > first for seq in self._known.copy())  # the newest of all may be an own event
-        return Followed() if self.log.num_after(first) == num_known else Followed(self.log.after(first))
+        return Followed([event for _, event in self._arrivals.read_unseen(self.log)])
 
     def needs_tally(self, now: int) -> bool:
         """Whether all events must be counted anew. May run in a thread."""
@@ -105,7 +100,7 @@ class Popularity:
     def tally(self, now: int) -> Tally:
         """Count all events of the store. May run in a thread."""
         erasures = self.erasures.count()
-        cut = max(0, self.log.newest_seq() - UNSETTLED)
+        cut = settled_cut(self.log)
         items: dict[str, int] = {}
         groups = np.array(
             [(items.setdefault(item, len(items)), hour, count) for item, hour, count in self.log.counts(HOUR, cut)],
@@ -113,7 +108,7 @@ class Popularity:
         ).reshape(-1, 3)
         ages = hour_of(now) - np.minimum(groups[:, 1], hour_of(now))
         sums = np.stack([np.bincount(groups[:, 0], one * groups[:, 2], len(items)) for one in _weights(ages)])
-        return Tally(cut, list(items), sums, self.log.after(cut), erasures, now)
+        return Tally(cut, list(items), sums, [event for _, event in self.log.after(cut)], erasures, now)
 
     def apply(self, followed: Followed, now: int) -> None:
         """Take over what `read_changes` read."""
@@ -125,7 +120,7 @@ class Popularity:
     def replace(self, tally: Tally) -> None:
         """Begin anew with the counts of a tally. Events that were stored meanwhile are in the next `read_changes`."""
         self._hour = hour_of(tally.time)
-        self._cut, self._known, self._newest = tally.cut, set(), tally.cut
+        self._arrivals = Arrivals(tally.cut)
         self._time, self._erasures = tally.time, tally.erasures
         numbers = [self.catalogue.number(item) for item in tally.items]
         self._sums = np.zeros((3, max(self._sums.shape[1], len(self.catalogue.names))))

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from segue.data.event_features import EventFeature
 from segue.errors import ConfigError, DataError, did_you_mean
 from segue.json_files import problem_text
+from segue.service.models.event_learner import EventLearner
 from segue.service.models.item_numbers import ItemNumbers, numeric_columns
 from segue.service.models.loaded_model import LoadedModel
 
@@ -148,6 +149,11 @@ class Deployment:
     def others(self) -> list[LoadedModel]:
         """The models that answer only requests with their names, in the order of these names."""
         return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
+
+    @property
+    def learners(self) -> dict[str, EventLearner]:
+        """What lets models learn events at once, by the names of those that can."""
+        return {name: one.learner for name, one in self.models.items() if one.learner is not None}
 
     @cached_property
     def event_numbers(self) -> Mapping[str, tuple[EventFeature, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from segue.event_store.clock import now
 from segue.models.base.model import Model
 from segue.nn.compiled.loops import best_columns, row_sums
 from segue.service.batcher import Batcher
+from segue.service.models.event_learner import make_learner
 from segue.service.models.live_states import LiveStates
 from segue.service.users.history import History, Origin
 from segue.serving.approximate_finder import ApproximateFinder, make_finder
@@ -59,6 +60,24 @@ class _Question:
     history: History
 
 
+@dataclass(frozen=True)
+class Loading:
+    """How saved models are loaded.
+
+    Attributes:
+        classes: classes outside segue that a saved model may be an instance of.
+        approximate: whether an index of the items is used where it is faster; see `make_finder`.
+        update: whether models that can learn each event of a store at once; see `EventLearner`.
+    """
+
+    classes: tuple[type[Model], ...] = ()
+    approximate: bool = False
+    update: bool = True
+
+
+BY_DEFAULT = Loading()
+
+
 class LoadedModel:
     """A saved model that answers questions.
 
@@ -69,9 +88,10 @@ class LoadedModel:
         tokens: the name of each item, by its id; entry 0 is empty.
         titles: the title of each item, by its id.
         states: the hidden states of users; None if the model keeps none.
+        learner: learns the events of a store; None if the model learns none at once.
     """
 
-    def __init__(self, name: str, saved: SavedModel, *, approximate: bool = False) -> None:
+    def __init__(self, name: str, saved: SavedModel, loading: Loading = BY_DEFAULT) -> None:
         self.name, self.saved = name, saved
         log = saved.log
         self.tokens = ["", *(str(token) for token in log.items.tokens)]
@@ -81,29 +101,27 @@ class LoadedModel:
         self._item_ids: WeakKeyDictionary[Origin, tuple[int, Ids]] = WeakKeyDictionary()  # of `count` events
         self._time_unit = _time_unit(saved)
         self._type_ids = {name: number for number, name in enumerate(log.event_types, 1)}
-        self._finder = make_finder(saved.model, log, approximate=approximate)
+        self._finder = make_finder(saved.model, log, approximate=loading.approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self.states = LiveStates(saved.model) if live else None
+        self.learner = make_learner(saved, self.token_ids) if loading.update else None
         self._batches: Batcher[_Question, Answer] = Batcher(self._answer, self._finder.block_rows)
 
     @classmethod
-    def load(
-        cls, folder: Path, classes: Iterable[type[Model]] = (), name: str = "", *, approximate: bool = False
-    ) -> LoadedModel:
+    def load(cls, folder: Path, loading: Loading = BY_DEFAULT, name: str = "") -> LoadedModel:
         """Verify a saved model, load it, and score a few batches, so that its first answer is as fast as the others.
 
         Args:
             folder: of the saved model.
-            classes: classes outside segue that it may be an instance of.
+            loading: how.
             name: of the model; by default that of the folder.
-            approximate: whether an index of the items is used where it is faster; see `make_finder`.
 
         Raises:
             ArtefactError: the folder is damaged, incomplete or no saved model.
             ConfigError: the extra `ann` is missing.
             TrainingError: the model scores NaN.
         """
-        loaded = cls(name or folder.resolve().name, load(folder, models=classes), approximate=approximate)
+        loaded = cls(name or folder.resolve().name, load(folder, models=loading.classes), loading)
         some = list(range(1, min(4, len(loaded.tokens))))
         for loop in (row_sums, best_columns):
             loop.load_at_first_use()  # in the first batch, not in a request

@@ -9,6 +9,7 @@ segue_unmeasured_lists_total                   lists that the live quality does 
 segue_events_total{result}                     events: stored, duplicate, conflict
 segue_batch_size{model}                        questions that were scored together
 segue_model_age_seconds, segue_model_share     of each active model; age since it was saved
+segue_learnt_events{model}                     events that a model has learnt since its training
 segue_live_recall, segue_live_mrr, segue_live_lists, segue_live_drop      see `segue.service.monitoring.quality_figures`
 segue_histories, segue_history_events          users and events in memory
 process_*                                      memory, processor time, open files
@@ -106,6 +107,7 @@ class ServiceState(Collector):
         age = GaugeMetricFamily("segue_model_age_seconds", "Time since a model was saved", labels=["model"])
         share = GaugeMetricFamily("segue_model_share", "Share of the users that a model answers", labels=["model"])
         sizes = HistogramMetricFamily("segue_batch_size", "Questions that were scored together", labels=["model"])
+        learnt = GaugeMetricFamily("segue_learnt_events", "Events learnt since the training", labels=["model"])
         shares = deployment.split.shares()
         for name, loaded in deployment.models.items():
             saved = loaded.saved.about.get("saved")
@@ -114,7 +116,9 @@ class ServiceState(Collector):
             share.add_metric([name], shares.get(name, 0.0))
             buckets, total = size_buckets(loaded.batch_sizes)
             sizes.add_metric([name], buckets=buckets, sum_value=total)
-        yield from (age, share, sizes)
+            if loaded.learner is not None:
+                learnt.add_metric([name], loaded.learner.num_learnt)
+        yield from (age, share, sizes, learnt)
 
     def _quality(self) -> Iterator[Metric]:
         report = self.watch.latest

@@ -190,8 +190,8 @@ async def join(
         raise HTTPException(
             409, f"session {session!r}: {error}; to merge two users for ever takes a key of the role admin"
         ) from error
-    service.histories.forget([session])
     owner = await service.read(lambda: sessions.owner(body.user))
+    await service.join(session, owner)
     return Joined(session=session, user=owner, events=moved)
 
 

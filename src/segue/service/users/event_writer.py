@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from segue.event_store.event import Event
@@ -27,14 +27,20 @@ logger = logging.getLogger("segue.service")
 class EventWriter:
     """Stores events, one transaction after the other."""
 
-    def __init__(self, log: EventLog, on_change: Callable[[dict[str, Change]], None]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        on_change: Callable[[dict[str, Change]], None],
+        learn: Callable[[dict[str, Change]], Awaitable[None]] | None = None,
+    ) -> None:
         """Prepare for a store.
 
         Args:
             log: the events of the store.
             on_change: is called with the changed histories after each commit, before the requests are answered.
+            learn: is called and awaited then.
         """
-        self.log, self.on_change = log, on_change
+        self.log, self.on_change, self.learn = log, on_change, learn
         self.stored = self.duplicates = self.conflicts = 0  # events since the start
         self._waiting: dict[asyncio.Future[list[bool]], Sequence[Event]] = {}
         self._thread = ThreadPoolExecutor(1, "segue-events")
@@ -80,6 +86,8 @@ class EventWriter:
                 continue
             try:
                 self.on_change(appended.changes)
+                if self.learn is not None:
+                    await self.learn(appended.changes)
             except Exception as error:  # the events are stored all the same, and their senders are told so
                 logger.error("what follows from stored events failed: %s", log_text(error))
             self.stored += sum(appended.stored)

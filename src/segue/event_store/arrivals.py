@@ -1,0 +1,61 @@
+"""`Arrivals`: which events of a store a process has seen, so that each counts once, in whatever order events arrive.
+
+    number of arrival   1 2 3 4 5 6 7 8 9        all up to the cut were seen
+    seen                ─ ─ ─ │   x   x x        5 and 7 were not: another process stored them, or their transactions
+                             cut                 ended late
+
+Numbers are given within transactions, which may end in another order. So the events below the newest one are looked at
+again, as many as `UNSETTLED`.
+"""
+
+from __future__ import annotations
+
+from segue.event_store.event_log import EventLog, PastEvent
+
+UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
+
+
+def settled_cut(log: EventLog) -> int:
+    """The number of arrival up to which a store gets no more events."""
+    return max(0, log.newest_seq() - UNSETTLED)
+
+
+class Arrivals:
+    """The events that were seen.
+
+    Attributes:
+        cut: all events up to this number of arrival were seen.
+    """
+
+    def __init__(self, cut: int) -> None:
+        self.cut = self._newest = cut
+        self._seen = set[int]()  # after the cut
+
+    def __contains__(self, seq: int) -> bool:
+        """Whether an event was seen."""
+        return seq <= self.cut or seq in self._seen
+
+    def see(self, seq: int) -> bool:
+        """Note that an event is seen; whether it was not before."""
+        if seq in self:
+            return False
+        self._seen.add(seq)
+        self._newest = max(self._newest, seq)
+        return True
+
+    def settle(self) -> None:
+        """Move the cut if very many events were seen after it."""
+        if len(self._seen) > 4 * UNSETTLED:
+            self.cut = self._newest - UNSETTLED
+            self._seen = {seq for seq in self._seen if seq > self.cut}
+
+    def read_unseen(self, log: EventLog) -> list[tuple[str, PastEvent]]:
+        """Users and events, all that were not seen among them; none if there are none. May run in a thread."""
+        first = max(self.cut, self._newest - UNSETTLED)
+        seen = {seq for seq in self._seen.copy() if seq > first}  # the newest of all may be an own event
+        if log.num_after(first) == len(seen):
+            return []
+        found = log.after(first)
+        present = {event.seq for _, event in found}
+        self._seen.difference_update(seq for seq in seen - present if seq <= max(present, default=seq))  # were erased
+        return found

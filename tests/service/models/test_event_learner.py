@@ -1,0 +1,132 @@
+"""What a model has learnt is what the store has, whoever stored events, in whatever order and how often they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.data.readers.ingest import read_log
+from segue.event_store import arrivals
+from segue.event_store.event import Event
+from segue.event_store.store import Store, open_store
+from segue.models.base.model import Model, Sizes
+from segue.models.neighbours.learnt_counts import LearntCounts
+from segue.service.models.event_learner import EventLearner
+from segue.service.models.loaded_model import LoadedModel
+from segue.service.users.history_import import import_histories
+from segue.serving.saved_model import SavedModel, load, save
+
+START, SECOND = 1_600_000_000, 1_000_000
+NEWEST = (START + 21) * SECOND - 1  # the last microsecond of the newest event's second
+ITEMS, SESSIONS = ["i0", "i1", "i2", "i3", "unknown"], ["s1", "s2"]
+BATCH = Batch(torch.tensor([0, 0]), torch.tensor([[1, 2, 3], [0, 4, 2]]))
+TIME = st.integers(NEWEST - 3 * SECOND, NEWEST + 9 * SECOND)  # some are not newer than the training
+EVENT = st.builds(Event, st.sampled_from(["a", "b", "c", *SESSIONS]), st.sampled_from(ITEMS), TIME)
+STEP = st.tuples(
+    st.sampled_from(["one", "two", "neither", "erase", "join", "restart"]), st.lists(EVENT, min_size=1, max_size=5)
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A saved model whose counts are those of a short log."""
+    rows = [
+        (user, f"i{(step + number) % 4}", START + 5 * step) for number, user in enumerate("ab") for step in range(5)
+    ]
+    log = read_log(pl.DataFrame(rows, ["user", "item", "time"], orient="row"))
+    model = LearntCounts(LearntCounts.configure({"max_examples": 8}), Sizes.of(log))
+    model.fit(log)
+    return save(model, log, tmp_path_factory.mktemp("model") / "counts")
+
+
+class Process:
+    """A service of a store, as far as its model learns events."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+        self.restart()
+
+    def restart(self) -> None:
+        self.model = LoadedModel("counts", loaded(self.folder))
+        assert self.model.learner is not None
+        self.learner: EventLearner = self.model.learner
+        self.learner.catch_up(self.store)
+
+    async def send(self, events: list[Event]) -> None:
+        changes = self.store.events.append(events).changes
+        await self.learner.add(self.store, {user: change.events for user, change in changes.items()})
+
+    async def follow(self) -> None:
+        for _ in range(2):
+            await self.learner.follow(self.store)
+
+
+def loaded(folder: Path) -> SavedModel:
+    saved = load(folder)
+    return replace(saved, model=saved.model.double())
+
+
+def expected(folder: Path, store: Store) -> tuple[Model, int]:
+    """A model that learns the events of a store from the beginning, in the order of time, and their number."""
+    saved, learnt = loaded(folder), 0
+    ids = {token: number for number, token in enumerate(saved.log.items.tokens, 1)}
+    histories = defaultdict[str, list](list)
+    for block in store.events.blocks():
+        for row in block:
+            histories[row.user].append(row)
+    for rows in histories.values():
+        rows.sort(key=lambda row: (row.time, row.seq))
+        known = [row for row in rows if row.item in ids]
+        for place, row in enumerate(known):
+            if row.time > NEWEST:
+                saved.model.update([[ids[before.item] for before in known[:place]]], [ids[row.item]])
+                learnt += 1
+    return saved.model, learnt
+
+
+async def run(one: Process, two: Process, steps: list) -> None:
+    store = one.store
+    for kind, events in steps:
+        if kind == "erase":
+            names = dict.fromkeys(store.erasures.erase(events[0].user).names)
+            for process in (one, two):
+                process.learner.forget(names)
+        elif kind == "join":
+            session, user = SESSIONS[len(events) % 2], events[0].user
+            owner = store.sessions.owner(user)
+            if store.sessions.owner(session) in (session, owner):
+                store.sessions.join(session, owner)
+                await one.learner.add(store, {owner: ()})
+                # the other service learns of it with the next event of the user
+                await one.send([Event(owner, "i1", NEWEST + 20 * SECOND, id=f"{session} {owner}")])
+        elif kind == "restart":
+            two.restart()
+        elif kind == "neither":
+            store.events.append(events)
+        else:
+            await {"one": one, "two": two}[kind].send(events)
+        model, learnt = expected(one.folder, store)
+        for process in (one, two):
+            await process.follow()
+            assert process.learner.num_learnt == learnt
+            torch.testing.assert_close(process.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEP, max_size=8), st.integers(5, 9))  # a transaction has at most 5 events
+def test_two_services_have_learnt_each_event_of_the_store_once(folder, tmp_path_factory, steps, unsettled):
+    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'events.db'}"
+    with pytest.MonkeyPatch.context() as patch, closing(open_store(url)) as store:
+        patch.setattr(arrivals, "UNSETTLED", unsettled)
+        import_histories(store, load(folder))
+        asyncio.run(run(Process(folder, store), Process(folder, store), steps))
