@@ -70,7 +70,7 @@ def start_service(
             store.deployments.put(ACTIVE, deployment.stored().content())
         for name, learner in deployment.learners.items():
             learner.catch_up(store)
-            say(f"{name}: learns events at once; {learner.num_learnt:,} happened since its training (--no-update)")
+            say(f"{name}: {learner.num_learnt:,} events since its training are learnt, and new ones will be at once")
     except BaseException:
         store.close()
         raise

@@ -1,8 +1,8 @@
 """`EventLearner`: lets a model learn, at once, the events of a store that happened after its training, each once.
 
-    events of a user  a  b  c │ d  e  f       b was in a request of another service, e came late
-                  known to the │ learnt: d after a b c, e after a b c d, f after a b c d e
-                      training │
+    events of a user, by time    a  b  c │ d  e  f
+                          the end of the │ learnt: d after a b c, e after a b c d, f after a b c d e
+                                training │
 
 What a model has learnt is a function of the events in the store: of each user's events after the time of the newest
 one that it was trained on, in the order of time. It does not depend on the order in which they came, on how often they
