@@ -28,6 +28,12 @@ _HISTORY = (
     .limit(bindparam("limit"))
 )
 _OF_PAST = (events.c.user, events.c.seq, events.c.time, events.c.item, events.c.type)
+_UNTIL = (
+    select(*_OF_PAST)
+    .where(events.c.user == bindparam("user"), events.c.time <= bindparam("time"))
+    .order_by(events.c.time.desc(), events.c.seq.desc())
+    .limit(bindparam("limit"))
+)
 MOST, NO_SEQ = 2**31 - 1, 2**63 - 1  # no history is longer, and no event has this number
 
 
@@ -233,9 +239,8 @@ class EventLog:
 
     def until(self, user: str, time: int, limit: int) -> list[PastEvent]:
         """The newest events of a user up to a time, as many as `limit`, oldest first."""
-        statement = select(*_OF_PAST).where((events.c.user == user) & (events.c.time <= time)).limit(limit)
         with self.database.read() as connection:
-            rows = connection.execute(statement.order_by(events.c.time.desc(), events.c.seq.desc())).all()
+            rows = connection.execute(_UNTIL, {"user": user, "time": time, "limit": limit}).all()
         return [_with_user(row)[1] for row in reversed(rows)]
 
     def num_after(self, seq: int) -> int:

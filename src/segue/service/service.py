@@ -153,4 +153,4 @@ class Service:
     async def _learn(self, changes: dict[str, Change]) -> None:
         """Let models learn events that were stored."""
         for learner in self.deployment.learners.values():
-            await learner.add(self.store, {user: change.events for user, change in changes.items()})
+            await learner.apply(self.store, changes)

@@ -63,8 +63,7 @@ class Process:
         self.learner.catch_up(self.store)
 
     async def send(self, events: list[Event]) -> None:
-        changes = self.store.events.append(events).changes
-        await self.learner.add(self.store, {user: change.events for user, change in changes.items()})
+        await self.learner.apply(self.store, self.store.events.append(events).changes)
 
     async def follow(self) -> None:
         for _ in range(2):

@@ -15,7 +15,7 @@ Left out are events of items that the model does not know, and of types that its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +24,14 @@ from segue.data.log import Ids
 from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
 from segue.event_store.arrivals import Arrivals, settled_cut
-from segue.event_store.event_log import PastEvent
+from segue.event_store.event_log import Change, PastEvent
 from segue.event_store.store import Store
 from segue.service.users.history_import import event_times
 from segue.serving.saved_model import SavedModel
 
 CONTEXT = 1_000  # newest events of the training, among which those are that a model reads before the first new one
 AT_A_TIME = 50  # users whose events are learnt before requests are answered again
+FEW = 2  # users of whom is read in an SQLite file without a thread, which would take longer
 UserEvents = Mapping[str, Sequence[PastEvent]]
 
 
@@ -50,16 +51,13 @@ class KnownEvents:
     def of(cls, events: Sequence[PastEvent], ids: Sequence[int]) -> KnownEvents:
         """Events with the ids of their items, in any order; one that is there twice counts once."""
         order = np.array([(one.time, one.seq) for one in events], np.int64).reshape(-1, 2)
-        order, places = np.unique(order, axis=0, return_index=True)
-        return cls(order, np.array(ids, np.int64)[places])
+        return cls(*_sorted(order, np.array(ids, np.int64)))
 
     def __or__(self, other: KnownEvents) -> KnownEvents:
         """The events of both."""
         order, ids = np.concatenate([self.order, other.order]), np.concatenate([self.ids, other.ids])
-        if len(self.ids) and len(other.ids) and tuple(self.order[-1]) >= tuple(other.order[0]):
-            order, places = np.unique(order, axis=0, return_index=True)
-            ids = ids[places]
-        return KnownEvents(order, ids)
+        is_later = not (len(self.ids) and len(other.ids)) or self.order[-1].tolist() < other.order[0].tolist()
+        return KnownEvents(order, ids) if is_later else KnownEvents(*_sorted(order, ids))
 
     def after(self, time: int) -> KnownEvents:
         """The events after a time."""
@@ -75,6 +73,14 @@ class KnownEvents:
         length = min(len(self.ids), len(other.ids))
         differs = (self.order[:length] != other.order[:length]).any(1)
         return int(differs.argmax()) if differs.any() else length
+
+
+def _sorted(order: Ids, ids: Ids) -> tuple[Ids, Ids]:
+    """Events in their order, each once."""
+    if len(ids) < 2:
+        return order, ids
+    order, places = np.unique(order, axis=0, return_index=True)
+    return order, ids[places]
 
 
 NONE = KnownEvents.of([], [])
@@ -108,6 +114,7 @@ class EventLearner:
         self.num_learnt = 0
         self._known: dict[str, KnownEvents] = {}  # with those that the first new one was learnt after
         self._sessions: dict[str, frozenset[str]] = {}  # which were joined to a user with known events, if any
+        self._versions: dict[str, int] = {}  # of the histories of users with known events, where they are known
         self._arrivals: Arrivals | None = None
         self._num_forgotten = 0  # calls of `forget`: what was read before one may be gone
 
@@ -135,18 +142,25 @@ class EventLearner:
         if num_forgotten == self._num_forgotten:
             await self.add(store, events)
 
-    async def add(self, store: Store, events: UserEvents) -> None:
+    async def apply(self, store: Store, changes: Mapping[str, Change]) -> None:
+        """Learn events that this service has stored. Where nothing else changed of a user, the store is not asked."""
+        same = {user for user, change in changes.items() if self._versions.get(user) == change.before}
+        await self.add(store, {user: change.events for user, change in changes.items()}, same)
+        self._versions |= {user: change.after for user, change in changes.items() if user in self._known}
+
+    async def add(self, store: Store, events: UserEvents, same: Container[str] = ()) -> None:
         """Learn events of a store that were not learnt yet.
 
         Args:
             store: the store.
             events: the events, by their users; none of a user to whom a session was joined.
+            same: users of whom nothing else was stored since, by other services or by joining sessions.
         """
         num_forgotten = self._num_forgotten
         new = {user: found for user, some in events.items() if (found := self._unseen(user, some)) or not some}
-        if not new:
-            return
-        beginnings = await asyncio.to_thread(self._read, store, new)
+        unclear = {user: some for user, some in new.items() if user not in same or self._changes_beginning(user, some)}
+        in_thread = len(unclear) > FEW or not store.database.embedded
+        beginnings = await asyncio.to_thread(self._read, store, unclear) if in_thread else self._read(store, unclear)
         for place, (user, some) in enumerate(new.items(), 1):
             if num_forgotten != self._num_forgotten:
                 return  # some may be erased; `follow` reads the others again
@@ -185,17 +199,22 @@ class EventLearner:
         return found
 
     def _read(self, store: Store, events: UserEvents) -> dict[str, _Beginning]:
-        """Read how the events of users begin, where that is not known or became another; in a thread."""
+        """Read how the events of users begin, where that is not known or became another. May run in a thread."""
+        if not events:
+            return {}
         sessions = dict[str, set[str]]()
         for session, user in store.sessions.of_users(events).items():
             sessions.setdefault(user, set()).add(session)
         found = {}
         for user, some in events.items():
             joined = frozenset(sessions.get(user, ()))
-            is_late = any(event.time <= self.until for event in some)
-            if user not in self._known or is_late or joined != self._sessions.get(user, frozenset()):
+            if self._changes_beginning(user, some) or joined != self._sessions.get(user, frozenset()):
                 found[user] = _Beginning(self._context(store, user), joined)
         return found
+
+    def _changes_beginning(self, user: str, events: Sequence[PastEvent]) -> bool:
+        """Whether, for events of a user, it has to be read what comes before those that are learnt."""
+        return user not in self._known or any(event.time <= self.until for event in events)
 
     def _context(self, store: Store, user: str) -> KnownEvents:
         """The newest events of a user up to the end of the training, as many as the model reads before a new one."""
@@ -233,6 +252,7 @@ class EventLearner:
             self._known[user] = events
         else:
             self._sessions.pop(user, None)
+            self._versions.pop(user, None)
 
     def _count(self, events: KnownEvents, first: int, count: int) -> None:
         """Learn the events from one on that are new, each after those before it, or take them out (`count` of -1)."""
