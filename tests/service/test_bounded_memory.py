@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 from periodic_work import catch_up
 
 from segue.evaluation.protocol import Protocol
+from segue.event_store import arrivals
 from segue.event_store.event_log import PastEvent
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
-from segue.service.items import popularity, recent_lists
+from segue.service.items import recent_lists
 from segue.service.start import start_service
 from segue.service.users.history import History
 from segue.serving.saved_model import save
@@ -76,7 +77,7 @@ def service(log, tmp_path):
 
 
 def test_nothing_grows_with_the_requests(service, monkeypatch):
-    monkeypatch.setattr(popularity, "UNSETTLED", 5)
+    monkeypatch.setattr(arrivals, "UNSETTLED", 5)
     monkeypatch.setattr(recent_lists, "LARGE", 1)  # lists of popular items are kept for a second
     service.histories.max_events = MAX_EVENTS
     (loaded,) = service.loaded_models()
@@ -105,7 +106,7 @@ def test_nothing_grows_with_the_requests(service, monkeypatch):
     assert service.histories.sizes()[1] <= MAX_EVENTS
     assert len(loaded.states.users()) == MAX_STATES
     assert len(loaded._item_ids) <= MAX_EVENTS
-    assert len(service.shop.popularity._known) <= 4 * popularity.UNSETTLED
+    assert len(service.shop.popularity._arrivals._seen) <= 4 * arrivals.UNSETTLED
     assert len(service.impressions._tasks) == 0
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
+from postgres import new_database, postgres_server
 
 from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
@@ -49,10 +50,9 @@ def folder(saved, tmp_path) -> Path:
 
 
 @contextmanager
-def serve(folder: Path, *, update: bool = True, active: str = "learnt-counts") -> Iterator[TestClient]:
-    service = start_service(
-        folder, f"sqlite:///{folder.parent / 'events.db'}", active=active, loading=Loading(update=update)
-    )
+def serve(folder: Path, url: str = "", *, update: bool = True) -> Iterator[TestClient]:
+    url = url or f"sqlite:///{folder.parent / 'events.db'}"
+    service = start_service(folder, url, active="learnt-counts", loading=Loading(update=update))
     with TestClient(create_app(service, Limits())) as client:
         client.service = service
         yield client
@@ -105,17 +105,27 @@ def test_the_next_answer_of_anybody_knows_an_event_once_also_after_a_restart(fol
         assert dict(answer(client, model="pop")) == popular
 
 
-def test_two_services_of_a_store_learn_the_events_of_both(folder):
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_services_of_a_store_learn_the_events_of_both(folder, kind):
     with ExitStack() as stack:
-        one, two = (stack.enter_context(serve(folder)) for _ in range(2))
+        url = ""
+        if kind == "postgresql":
+            url = stack.enter_context(new_database(stack.enter_context(postgres_server())))
+        one, two = (stack.enter_context(serve(folder, url)) for _ in range(2))
         for place, event in enumerate(EVENTS):
             send((one, two)[place % 2], event)
         for client in (one, two):
             wait_for(client, len(EVENTS))
         assert answer(one) == answer(two)
-        expected = answer(one)
-    with serve(folder) as client:
-        assert answer(client) == expected
+        send(one, ("session", "i4"))
+        assert one.post("/v1/sessions/session/join", json={"user": "u1"}).status_code == 200
+        send(two, ("u1", "i2"))
+        for client in (one, two):
+            wait_for(client, len(EVENTS) + 2)
+        assert answer(one) == answer(two)
+        with serve(folder, url) as client:
+            assert learnt(client) == len(EVENTS) + 2
+            assert answer(client) == answer(one)
 
 
 def test_an_erased_person_is_taken_out_of_what_was_learnt_everywhere(folder):
