@@ -28,10 +28,16 @@ def test_both_parts_are_the_log(lengths: list[int], count: int, seed: int) -> No
 
 
 def test_as_many_rows_are_held_out_as_there_are() -> None:
-    log = synthetic.from_sequences([[1, 2, 3]] * 200, num_items=3)
+    log = synthetic.from_sequences([[1, 2, 3]] * 300, num_items=3)
     _, held_out = hold_out_tails(log, 100, np.random.default_rng(0))
     assert len(held_out) == 100
     assert len(set(held_out.user)) == 50
+
+
+def test_a_fifth_of_the_users_at_most_lose_rows() -> None:
+    log = synthetic.from_sequences([[1, 2, 3]] * 300 + [[1]] * 50, num_items=3)
+    _, held_out = hold_out_tails(log, 1_000, np.random.default_rng(0))
+    assert len(set(held_out.user)) == 60
 
 
 def test_what_may_be_no_target_is_not_asked_for() -> None:

@@ -10,24 +10,29 @@ it has learnt by heart.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from segue.data.log import Log, ranges
 from segue.data.splits import EvalInstances
 
 MAX_TAIL = 5  # rows of a user
+MAX_SHARE = 0.2  # of the users: a model lacks the newest rows of those from which rows are held out
 
 
 def hold_out_tails(log: Log, count: int, rng: np.random.Generator) -> tuple[Log, EvalInstances]:
     """A log without the newest rows of some users, and these rows.
 
-    Users are drawn at random until they have `count` rows together: the newest `MAX_TAIL` of each, but never the first.
-    So short histories, such as sessions, are held out at every step, and long ones at their end.
+    Users are drawn at random until they have `count` rows together, or until they are `MAX_SHARE` of all. Held out are
+    the newest `MAX_TAIL` rows of each, but never the first. So short histories, such as sessions, are held out at every
+    step, and long ones at their end.
 
     Returns:
         The log without these rows, and an instance for each of them that may be a target.
     """
     user = rng.permutation(np.flatnonzero(log.lengths > 1))
+    user = user[: math.ceil(MAX_SHARE * len(user))]
     length = np.minimum(MAX_TAIL, log.lengths[user] - 1)
     is_drawn = np.cumsum(length) <= count
     user, length = user[is_drawn], length[is_drawn]
