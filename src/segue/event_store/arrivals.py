@@ -14,6 +14,8 @@ from segue.event_store.event_log import EventLog, PastEvent
 
 UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
 
+AT_A_TIME = 100_000  # events that are read
+
 
 def settled_cut(log: EventLog) -> int:
     """The number of arrival up to which a store gets no more events."""
@@ -55,7 +57,8 @@ class Arrivals:
         seen = {seq for seq in self._seen.copy() if seq > first}  # the newest of all may be an own event
         if log.num_after(first) == len(seen):
             return []
-        found = log.after(first)
+        found = log.after(first, AT_A_TIME)
+        last = found[-1][1].seq if len(found) == AT_A_TIME else self._newest
         present = {event.seq for _, event in found}
-        self._seen.difference_update(seq for seq in seen - present if seq <= max(present, default=seq))  # were erased
+        self._seen.difference_update([seq for seq in seen - present if seq <= last])  # they were erased
         return found

@@ -1,0 +1,52 @@
+"""Events that were seen are not read again, also where some of them were erased, were the newest, or are very many."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from segue.event_store import arrivals as module
+from segue.event_store.arrivals import Arrivals, settled_cut
+from segue.event_store.event import Event
+from segue.event_store.store import Store, open_store
+
+
+def append(store: Store, *users: str) -> None:
+    store.events.append(
+        [Event(user, "i", place, id=f"{len(store.events)} {place}") for place, user in enumerate(users)]
+    )
+
+
+def read(arrivals: Arrivals, store: Store) -> list[str]:
+    """The users of the events that were read and not seen; they are seen then."""
+    return [user for user, event in arrivals.read_unseen(store.events) if arrivals.see(event.seq)]
+
+
+def test_each_event_is_seen_once(tmp_path, monkeypatch):
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        append(store, "a", "b")
+        arrivals = Arrivals(settled_cut(store.events))
+        assert read(arrivals, store) == ["a", "b"]
+        assert arrivals.read_unseen(store.events) == []
+        append(store, "c", "b", "d")
+        assert read(arrivals, store) == ["c", "b", "d"]
+        for erased in ("a", "d"):  # an old event, and the newest
+            store.erasures.erase(erased)
+            assert read(arrivals, store) == []
+            monkeypatch.setattr(store.events, "after", lambda *args: None)
+            assert arrivals.read_unseen(store.events) == []  # none is read a second time
+            monkeypatch.undo()
+
+
+def test_events_are_read_in_parts_and_old_ones_are_settled(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "AT_A_TIME", 4)
+    monkeypatch.setattr(module, "UNSETTLED", 2)
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        arrivals, found = Arrivals(0), []
+        append(store, *"abcdefghij")
+        for _ in range(12):
+            found += read(arrivals, store)
+            arrivals.settle()
+        assert found == list("abcdefghij")
+        assert arrivals.cut == 8
+        assert 1 in arrivals
+        assert 11 not in arrivals
