@@ -69,8 +69,9 @@ def start_service(
         if is_chosen:
             store.deployments.put(ACTIVE, deployment.stored().content())
         for name, learner in deployment.learners.items():
+            say(f"{name}: learns the events since its training; --no-update leaves this out")
             learner.catch_up(store)
-            say(f"{name}: {learner.num_learnt:,} events since its training are learnt, and new ones will be at once")
+            say(f"{name}: {learner.num_learnt:,} of them are learnt, and new ones will be at once")
     except BaseException:
         store.close()
         raise
