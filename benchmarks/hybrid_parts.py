@@ -33,7 +33,7 @@ from segue.experiments.saved_models import evaluate_saved
 from segue.io import write_json
 from segue.models.hybrid.model import Hybrid
 from segue.nn.opinion_pool import OWN_FEATURES, Opinion, OpinionPool
-from segue.serving.saved_model import load_model
+from segue.serving.saved_model import load
 
 
 class FixedPool(nn.Module):
@@ -74,7 +74,7 @@ def main() -> None:
     options.add_argument("--metrics", nargs="+", default=["recall@10", "ndcg@10"])
     options.add_argument("--json", type=Path, help="file for the figures")
     given = options.parse_args()
-    saved, log = load_model(given.model), catalog.load_log(given.log)
+    saved, log = load(given.model), catalog.load_log(given.log)
     model = saved.model
     assert isinstance(model, Hybrid)
     learnt, results = model.pool, dict[str, Result]()
