@@ -47,6 +47,28 @@ def test_events_are_read_in_parts_and_old_ones_are_settled(tmp_path, monkeypatch
             found += read(arrivals, store)
             arrivals.settle()
         assert found == list("abcdefghij")
-        assert arrivals.cut == 8
+        assert arrivals.cut == 6  # of 8 that were checked when there were more than four times two
         assert 1 in arrivals
         assert 11 not in arrivals
+
+
+def test_no_event_of_another_process_is_passed_over_however_many_came_before_an_own_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "UNSETTLED", 2)
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        arrivals = Arrivals(0)
+        append(store, *"abcdefghij")
+        append(store, *"klmnopqrs")
+        for own in range(11, 20):  # are stored by this process, which has not looked at those of the other one yet
+            arrivals.see(own)
+            arrivals.settle()
+        assert read(arrivals, store) == list("abcdefghij")
+
+
+def test_as_many_events_as_were_erased_are_found(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        append(store, "a", "b", "c")
+        arrivals = Arrivals(0)
+        assert read(arrivals, store) == ["a", "b", "c"]
+        store.erasures.erase("b")
+        append(store, "d")
+        assert read(arrivals, store) == ["d"]

@@ -30,7 +30,7 @@ class Arrivals:
     """
 
     def __init__(self, cut: int) -> None:
-        self.cut = self._newest = cut
+        self.cut = self._checked = cut  # up to `_checked`, all events that were there were seen
         self._seen = set[int]()  # after the cut
 
     def __contains__(self, seq: int) -> bool:
@@ -42,23 +42,29 @@ class Arrivals:
         if seq in self:
             return False
         self._seen.add(seq)
-        self._newest = max(self._newest, seq)
         return True
 
     def settle(self) -> None:
         """Move the cut if very many events were seen after it."""
-        if len(self._seen) > 4 * UNSETTLED:
-            self.cut = self._newest - UNSETTLED
+        if len(self._seen) > 4 * UNSETTLED and self._first() > self.cut:
+            self.cut = self._first()
             self._seen = {seq for seq in self._seen if seq > self.cut}
 
     def read_unseen(self, log: EventLog) -> list[tuple[str, PastEvent]]:
         """Users and events, all that were not seen among them; none if there are none. May run in a thread."""
-        first = max(self.cut, self._newest - UNSETTLED)
+        first = self._first()
         seen = {seq for seq in self._seen.copy() if seq > first}  # the newest of all may be an own event
-        if log.num_after(first) == len(seen):
+        if log.num_after(first) == (len(seen), sum(seen)):
+            self._checked = max(seen, default=self._checked)
             return []
         found = log.after(first, AT_A_TIME)
-        last = found[-1][1].seq if len(found) == AT_A_TIME else self._newest
-        present = {event.seq for _, event in found}
-        self._seen.difference_update([seq for seq in seen - present if seq <= last])  # they were erased
+        present = [event.seq for _, event in found]
+        last = present[-1] if len(found) == AT_A_TIME else max(seen, default=first)
+        self._seen.difference_update([seq for seq in seen.difference(present) if seq <= last])  # they were erased
+        # what is found is seen later, or not at all if that fails
+        self._checked = next((seq - 1 for seq in present if seq not in seen), last)
         return found
+
+    def _first(self) -> int:
+        """The number of arrival after which there may be events that were not seen."""
+        return max(self.cut, self._checked - UNSETTLED)

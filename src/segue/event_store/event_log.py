@@ -243,10 +243,12 @@ class EventLog:
             rows = connection.execute(_UNTIL, {"user": user, "time": time, "limit": limit}).all()
         return [_with_user(row)[1] for row in reversed(rows)]
 
-    def num_after(self, seq: int) -> int:
-        """The number of events that arrived after the one of a number."""
+    def num_after(self, seq: int) -> tuple[int, int]:
+        """The number of events that arrived after the one of a number, and the sum of their numbers."""
+        statement = select(func.count(), func.coalesce(func.sum(events.c.seq), 0)).where(events.c.seq > seq)
         with self.database.read() as connection:
-            return int(connection.execute(select(func.count()).where(events.c.seq > seq)).scalar_one())
+            num, total = connection.execute(statement).one()
+        return int(num), int(total)
 
     def counts(self, width: int, until: int) -> Iterator[tuple[str, int, int]]:
         """The number of events of each item in each stretch of time: (item, number of the stretch, events).
