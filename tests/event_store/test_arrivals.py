@@ -72,3 +72,16 @@ def test_as_many_events_as_were_erased_are_found(tmp_path):
         store.erasures.erase("b")
         append(store, "d")
         assert read(arrivals, store) == ["d"]
+
+
+def test_events_that_are_looked_for_again_are_found_if_they_are_still_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "UNSETTLED", 2)
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        append(store, *"abcdefg")
+        arrivals = Arrivals(0)
+        assert read(arrivals, store) == list("abcdefg")
+        assert read(arrivals, store) == []
+        store.erasures.erase("c")
+        arrivals.look_again([2, 3])  # of b and c
+        assert read(arrivals, store) == ["b"]
+        assert arrivals.read_unseen(store.events) == []

@@ -147,6 +147,21 @@ def test_an_erased_person_is_taken_out_of_what_was_learnt_everywhere(folder):
         assert answer(one) == answer(two) != before
 
 
+def test_late_events_of_an_erased_person_who_comes_back_are_learnt(folder):
+    with serve(folder) as client:
+        send(client, ("new", "i3"), ("new", "i5"))
+        client.delete("/v1/users/new").raise_for_status()
+        late = [{"user": "new", "item": item, "time": "2021-01-01T10:00:00Z"} for item in ("i2", "i5")]
+        client.post("/v1/events", json={"events": late}).raise_for_status()
+        client.portal.call(client.service.erasures.follow)
+        wait_for(client, 2)  # they happened before the erasure, and the store has them
+        known = answer(client)
+    with serve(folder) as client:
+        client.portal.call(client.service.erasures.follow)
+        wait_for(client, 2)
+        assert answer(client) == known
+
+
 def test_the_events_of_a_session_are_learnt_as_those_of_its_user(folder):
     with serve(folder) as client:
         send(client, ("u2", "i1"), ("session", "i5"), ("u2", "i6"), ("session", "i3"))

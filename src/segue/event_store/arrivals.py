@@ -10,6 +10,8 @@ again, as many as `UNSETTLED`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from segue.event_store.event_log import EventLog, PastEvent
 
 UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
@@ -43,6 +45,11 @@ class Arrivals:
             return False
         self._seen.add(seq)
         return True
+
+    def look_again(self, seqs: Collection[int]) -> None:
+        """Let events after the cut count as not seen: those that are still there are read again."""
+        self._seen.difference_update(seqs)
+        self._checked = min([self._checked, *(seq - 1 + UNSETTLED for seq in seqs)])
 
     def settle(self) -> None:
         """Move the cut if very many events were seen after it."""

@@ -173,7 +173,7 @@ class EventLearner:
         return list(self._known)
 
     def forget(self, users: Mapping[str, int | None]) -> None:
-        """Take out what was learnt of users.
+        """Take out what was learnt of users. What a store has of it is learnt again by `follow`: it came afterwards.
 
         Args:
             users: names, and a time in microseconds since 1970 up to which their events are taken out; None for all.
@@ -181,7 +181,11 @@ class EventLearner:
         self._num_forgotten += 1
         for user, time in users.items():
             if user in self._known:
-                self._replace(user, NONE if time is None else self._known[user].after(time))
+                known = self._known[user]
+                kept = NONE if time is None else known.after(time)
+                self._replace(user, kept)
+                if self._arrivals is not None:
+                    self._arrivals.look_again(known.order[: len(known.ids) - len(kept.ids), 1].tolist())
 
     def _id(self, event: PastEvent) -> int:
         """The id of the item of an event that is to be learnt or read before one; 0 for another event."""
