@@ -240,3 +240,17 @@ def test_what_a_model_knows_ends_with_the_newest_event_that_it_was_trained_on(tm
         assert trained_until(found) == (int(rows.column(rows.time).max()) + 1) * 1_000_000 - 1
     timeless = read_log(pl.DataFrame(ROWS, ["user", "item", "time"], orient="row").drop("time"))
     assert trained_until(SavedModel(outcome.model, timeless, {})) == 4  # the last position of a history
+
+
+def test_a_service_says_that_a_model_of_times_to_come_learns_nothing_before(tmp_path):
+    ahead = read_log(pl.DataFrame([*ROWS, ("u1", "i1", 4_000_000_000)], ["user", "item", "time"], orient="row"))
+    model = Pop(Pop.configure(), Sizes.of(ahead))
+    model.fit(ahead)
+    save(model, ahead, tmp_path / "pop")
+    said: list[str] = []
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    service = start_service(tmp_path / "pop", url, import_events=False, say=said.append)
+    with TestClient(create_app(service, Limits())) as client:
+        assert said[-1].startswith("Warning: pop learns no event before 2096-10-02 07:06:40")
+        send(client, ("u1", "i2"))
+        assert learnt(client, "pop") == 0

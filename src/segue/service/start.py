@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from segue.data.time_units import time_text
 from segue.errors import ConfigError, SegueError
+from segue.event_store.clock import now
 from segue.event_store.store import Store, open_store
 from segue.service.deployment.activation import ACTIVE
 from segue.service.deployment.model_folders import ModelFolders
@@ -71,6 +73,10 @@ def start_service(
         for name, learner in deployment.learners.items():
             say(f"{name}: learns the events since its training; --no-update leaves this out")
             learner.catch_up(store)
+            if learner.until > now():
+                until = time_text(learner.until, "microseconds")
+                say(f"Warning: {name} learns no event before {until}: its training has one that late.")
+                continue
             say(f"{name}: {learner.num_learnt:,} of them are learnt, and new ones will be at once")
     except BaseException:
         store.close()
