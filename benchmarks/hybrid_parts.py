@@ -1,6 +1,6 @@
 """What each part of a saved hybrid does alone, and what the pool makes of them, on the test part of its log.
 
-    python -m benchmarks.hybrid_parts MODEL LOG [--metrics NAME ...] [--json FILE]
+    python -m benchmarks.hybrid_parts LOG [--model FOLDER] [--metrics NAME ...] [--json FILE]
 
 The parts are those of the hybrid, so the network has not learnt from the rows that were held out. The JSON has the form
 of `segue run --json --by`, with these groups:
@@ -66,14 +66,19 @@ def pools(model: Hybrid) -> Iterator[tuple[str, nn.Module]]:
     yield "no features", without_features(model.pool)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("log", help="a named data set or a file")
+    made.add_argument("--model", default="models/hybrid", help="folder of a saved hybrid")
+    made.add_argument("--metrics", nargs="+", default=["recall@10", "ndcg@10"])
+    made.add_argument("--json", type=Path, help="file for the figures")
+    return made
+
+
 def main() -> None:
     """Measure, print and write."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("model", type=Path, help="folder of a saved hybrid")
-    options.add_argument("log", help="a named data set or a file")
-    options.add_argument("--metrics", nargs="+", default=["recall@10", "ndcg@10"])
-    options.add_argument("--json", type=Path, help="file for the figures")
-    given = options.parse_args()
+    given = parser().parse_args()
     saved, log = load(given.model), catalog.load_log(given.log)
     model = saved.model
     assert isinstance(model, Hybrid)
@@ -92,7 +97,16 @@ def main() -> None:
     for row in rows:
         print(f"{row['metric']:10s} {row['mean']:.4f}  {row['group']}")
     if given.json:
-        about = {key: saved.about[key] for key in ("experiment", "training")}
+        about = {
+            "experiment": {
+                "model": "hybrid",
+                "protocol": saved.about["experiment"]["protocol"],
+                "settings": {"log": given.log, "metrics": given.metrics},
+                "seed": 0,
+                "trained by": saved.about["experiment"],
+            },
+            "training": saved.about["training"],
+        }
         write_json(given.json, {**summary([results["hybrid"]], given.metrics), **about, "by part": rows})
 
 
