@@ -1,6 +1,6 @@
 TORCH ?= torch==2.13.0
 PEERS ?= .bench
-BOARD ?= pop,item-knn,seq-knn,vs-knn,stan,ease,slist,learnt-counts,core,hybrid
+BOARD ?= pop,item-knn,seq-knn,vs-knn,stan,ease
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # trust what the machine trusts, as pip does: package indexes behind a company's proxy have its certificate
 export UV_SYSTEM_CERTS ?= 1
@@ -49,7 +49,7 @@ docs: .venv/.ok  ## the site, in site/index.html
 docs-serve: docs  ## the site on http://127.0.0.1:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
-board: .venv/.ok  ## the board of the project: ten models on three logs, with equal budgets (hours)
+board: .venv/.ok  ## the board of the project: cheap models on three logs, with equal budgets
 	$(BIN)/segue board ml-100k yoochoose-100k amazon-beauty --models $(BOARD) --trials 3 --minutes-per-model 12 \
 		--out build/board --json results/board/board.json
 	cp build/board/board.html build/board/*.svg results/board/

@@ -70,6 +70,28 @@ def row_sums_layer() -> tuple[Run, Run]:
     return both_forms(row_sums, lambda: matrix.weighted_row_sums(rows, weights))
 
 
+def row_sums_gradient_layer() -> tuple[Run, Run]:
+    """The gradient of a step of learnt counts: 16 histories of 50 of 1,700 items with 500 neighbours each."""
+    count, near = 1_700, 500
+    matrix = SparseMatrix((count, count))
+    matrix.indptr = torch.arange(0, count * near + 1, near)
+    matrix.indices = torch.rand(count, count).argsort(1)[:, :near].sort().values.to(torch.int32).view(-1)
+    matrix.values = torch.rand(count * near)
+    rows, weights = torch.randint(count, (16, 50)), torch.rand(16, 50, requires_grad=True)
+
+    def plain() -> Tensor:
+        place, column, value = matrix.entries(rows.flatten())
+        cell = place // rows.shape[1] * count + column
+        sums = torch.zeros(len(rows) * count).index_add(0, cell, weights.flatten()[place] * value)
+        return torch.autograd.grad(sums.square().sum(), weights)[0]
+
+    def written() -> Tensor:
+        sums = matrix.differentiable_row_sums(rows, weights)
+        return torch.autograd.grad(sums.square().sum(), weights)[0]
+
+    return written, plain
+
+
 def fit_layer(kind: type[DirectModel], loop: CompiledLoop) -> tuple[Run, Run]:
     """Fitting a model on 600 users with 120 events each, with a compiled loop and without it."""
     log = synthetic.random(num_users=600, num_items=3000, length=120, seed=0)

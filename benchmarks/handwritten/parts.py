@@ -90,6 +90,11 @@ PARTS: dict[str, Part] = {
     "sparse-row-sums": Part(
         module="segue.nn.compiled.row_sums", plain="a product of sparse matrices in scipy", layer=loops.row_sums_layer
     ),
+    "row-sums-gradient": Part(
+        module="segue.nn.sparse",
+        plain="all entries added by torch, under autograd",
+        layer=loops.row_sums_gradient_layer,
+    ),
     "pair-counts": Part(
         module="segue.nn.compiled.pair_counts",
         plain="all pairs in numpy, and a product of sparse matrices",

@@ -46,6 +46,23 @@ class LimitOptions:
         require(self.max_connections >= 1, f"--max-connections {self.max_connections}: must be at least 1")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EventOptions:
+    """What a service does with events.
+
+    Attributes:
+        update: Let pop, learnt-counts and hybrid learn each event at once, as the protocol prequential does. Other
+            models stay as they were trained.
+        import_events: Copy the histories of the model into the store, once. By default, if the store has most of them
+            already, or no other events. The store remembers a refusal.
+    """
+
+    update: bool = True
+    import_events: Annotated[bool | None, Parameter(name="--import-events", negative="--no-import-events")] = None
+
+
+EVENT_DEFAULTS = EventOptions()
 LIMIT_DEFAULTS = LimitOptions()
 KEY_DEFAULTS = KeyOptions()
 
@@ -58,8 +75,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     search: Literal["exact", "approximate"] = "exact",
-    update: bool = True,
-    import_events: Annotated[bool | None, Parameter(name="--import-events", negative="--no-import-events")] = None,
+    events: EventOptions = EVENT_DEFAULTS,
     model_class: ModelClasses = (),
     limits: LimitOptions = LIMIT_DEFAULTS,
     keys: KeyOptions = KEY_DEFAULTS,
@@ -82,10 +98,6 @@ def serve(
         search: How the best items are found. exact: all items are scored. approximate: an index of items is asked if
             the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
             for catalogues of hundreds of thousands of items, and needs the extra ann.
-        update: Let pop, learnt-counts and hybrid learn each event at once, as the protocol prequential does. Other
-            models stay as they were trained.
-        import_events: Copy the histories of the model into the store, once. By default, if the store has most of them
-            already, or no other events. The store remembers a refusal.
     """
     with paused_garbage_collection():
         _check_extra()
@@ -109,9 +121,9 @@ def serve(
                 models,
                 store,
                 active=active,
-                import_events=import_events,
+                import_events=events.import_events,
                 keep_days=limits.keep_outcomes,
-                loading=Loading(classes, approximate=search == "approximate", update=update),
+                loading=Loading(classes, approximate=search == "approximate", update=events.update),
                 say=say,
             )
         except BaseException:

@@ -143,7 +143,10 @@ class SparseMatrix(ResizableBuffers):
 
 
 class _ConstantProduct(torch.autograd.Function):
-    """A vector times a constant matrix of scipy, with the gradient of the vector."""
+    """A vector times a constant matrix of scipy, with the gradient of the vector.
+
+    Entries that torch adds up under autograd take longer (benchmark row `handwritten`, part `row-sums-gradient`).
+    """
 
     @staticmethod
     def forward(ctx: Any, vector: Float[Tensor, "n"], matrix: sp.csr_array) -> Float[Tensor, "m"]:

@@ -121,7 +121,7 @@ def test_lists_of_the_page_are_not_measured(page):
     find(page, "u12")
     page.get_by_label("Compare with").select_option("item-knn")
     page.get_by_role("heading", name="Recommended by item-knn").wait_for()
-    assert len(asked) == 3
+    assert len(asked) >= 3
     assert all("measure=false" in url for url in asked)
 
 
