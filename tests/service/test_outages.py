@@ -82,6 +82,11 @@ def test_a_postgresql_that_hangs_is_given_up(models, monkeypatch):
             assert client.post("/v1/events", json={**EVENT, "id": "id0"}).json() == {"stored": 0, "duplicates": 1}
             assert client.post("/v1/events", json={**EVENT, "id": "id1"}).json() == {"stored": 1, "duplicates": 0}
             assert client.get("/v1/recommend?user=u1").json()["events"] == 12 + 3
+            for _ in range(100):  # threads of the requests that were given up end now; then the store can be closed
+                if not service.store.database._engine.pool.checkedout():
+                    break
+                time.sleep(0.1)
+            assert service.store.database._engine.pool.checkedout() == 0
 
 
 def test_an_erasure_does_not_wait_without_limit_for_background_work(client, service, monkeypatch):
