@@ -125,20 +125,6 @@ def test_rows_of_cold_items_are_never_learnt() -> None:
     assert (ranks.rank[is_cold] > 3).all()  # behind the three others, all of which have events
 
 
-def test_rows_that_may_not_be_targets_are_not_learnt() -> None:
-    log = timed_log()
-    log = replace(log, is_target=np.arange(len(log.item)) % 3 > 0)
-    split = PREQUENTIAL.split(log)
-    Recorder.learnt.clear()
-    PREQUENTIAL.evaluate(fitted(split.train, Recorder), split, "test")
-    rows = np.concatenate([np.arange(*ends) for ends in zip(split.test, log.stop, strict=True)])
-    assert log.is_target is not None
-    may_be = np.bincount(log.item[rows[log.is_target[rows]]], minlength=7)
-    not_learnt = may_be - np.bincount(Recorder.learnt, minlength=7)
-    assert (not_learnt >= 0).all()
-    assert not_learnt.sum() <= 1  # nothing is asked after the last one
-
-
 def test_a_model_whose_events_count_by_their_types_is_not_updated() -> None:
     """The test goes by without its learning, which could not tell the types of the new events."""
     log = timed_log()

@@ -80,10 +80,7 @@ class Stream:
 
     @contextmanager
     def learnt_by(self, model: Model) -> Iterator[Callable[[EvalInstances], None]]:
-        """What a model calls after each instance, to learn the rows up to the next one; then it is as it was before.
-
-        Rows that may not be targets are part of histories alone, as in training.
-        """
+        """What a model calls after each instance, to learn the rows up to the next one; then it is as it was before."""
         state = {name: value.clone() for name, value in model.state_dict().items()}
         known = [0, *self.before.tolist()]
         steps = iter(itertools.pairwise([*known, known[-1]]))
@@ -101,6 +98,5 @@ class Stream:
     def _learn(self, model: Model, start: int, stop: int) -> None:
         for user, row in zip(self.user[start:stop], self.row[start:stop], strict=True):
             *history, item = self.log.item[self.log.start[user] : row + 1].tolist()
-            may_be_target = self.log.is_target is None or self.log.is_target[row]
-            if may_be_target and not self.cold[item]:
+            if not self.cold[item]:
                 model.update([[earlier for earlier in history if not self.cold[earlier]]], [item])
