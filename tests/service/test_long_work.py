@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -12,6 +13,7 @@ from segue.errors import DataError
 from segue.event_store.database import Database
 from segue.event_store.event_log import EventLog
 from segue.service import bounded_threads
+from segue.service.bounded_threads import BusyError
 from segue.service.monitoring import quality_watch
 from segue.service.routes import items, quality, recommend, rules
 from segue.service.service import COMPUTE_THREADS
@@ -19,11 +21,27 @@ from segue.service.service import COMPUTE_THREADS
 
 @contextmanager
 def busy(client, threads, number: int):
-    """Computations that run and wait until the block ends."""
-    go = threading.Event()
+    """Computations that all were accepted, which run and wait until the block ends."""
+    go, accepted = threading.Event(), []
+
+    async def occupy() -> None:
+        one = asyncio.ensure_future(threads.run(lambda: go.wait(60)))
+        await asyncio.sleep(0.01)
+        while one.done():  # it was refused: the service itself computes something at its start
+            assert isinstance(one.exception(), BusyError)
+            one = asyncio.ensure_future(threads.run(lambda: go.wait(60)))
+            await asyncio.sleep(0.01)
+        accepted.append(one)
+        await one
+
     try:
         for _ in range(number):
-            client.portal.start_task_soon(threads.run, lambda: go.wait(60))
+            client.portal.start_task_soon(occupy)
+        for _ in range(3_000):
+            if len(accepted) == number:
+                break
+            time.sleep(0.01)
+        assert len(accepted) == number
         yield
     finally:
         go.set()
