@@ -90,3 +90,12 @@ def test_pandas_columns_with_missing_values_and_mixed_types():
         read_log(frame)
     with pytest.raises(DataError, match="the pandas frame, column 'user': its values cannot be converted to one type"):
         read_log(pd.DataFrame({"user": ["a", 3], "item": [1, 2]}, dtype=object))
+
+
+def test_columns_that_are_never_guessed_may_be_called_0_too():
+    frame = pd.DataFrame({0: ["a", "b", "a"], 1: ["u", "u", "v"], 2: ["i", "j", "j"], 3: [1, 2, 3]})
+    columns = {"user": 1, "item": 2, "time": 3}
+    assert read_log(frame, **columns, session=0).session.tolist() == [1, 2, 1]
+    assert read_log(frame, **columns, event=0).event_types == ("a", "b")
+    with pytest.raises(DataError, match=r"column '0'.*'a'"):
+        read_log(frame, **columns, impressions=0)

@@ -9,22 +9,16 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Unpack
 
 from segue.data.filters import FilterOptions, apply_filters
-from segue.data.item_features import CATEGORY
 from segue.data.log import Log
-from segue.data.readers.event_types import select_events, with_values
-from segue.data.readers.events import read_events
+from segue.data.readers.column_options import ColumnOptions
 from segue.data.readers.metadata import find_metadata, read_metadata
-from segue.data.readers.roles import guess_column
-from segue.data.readers.source import check_no_text_options, open_table
+from segue.data.readers.source import check_no_text_options
 from segue.data.readers.store_items import read_store_items, with_store_items
-from segue.data.readers.table import Table
-from segue.data.readers.type_column import TypeColumn
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
@@ -101,35 +95,25 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """
     if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
-    where = where or {}
-    roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split, "session": session or ""}
-    roles |= {"impressions": impressions or ""}
-    named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split, "session": session}
+    roles |= {"impressions": impressions}
+    columns = ColumnOptions(
+        roles={role: _column_name(column) for role, column in roles.items()},
+        event=_column_name(event),
+        events=events,
+        event_features=event_features or (),
+        time_format=time_format,
+        drop_empty=drop_empty,
+        where=where or {},
+    )
     if is_log(source):
-        given: dict[str, Any] = {
-            name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
-        }
-        given |= {"where": where or None, "event": event, "events": events, "session": session}
-        given |= {"event_features": event_features or None, "impressions": impressions}
-        given |= {"time_format": time_format, "drop_empty": drop_empty or None}
-        if without := [name for name, value in given.items() if value is not None]:
-            raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
+        columns.check_none(source)
         check_no_text_options(str(source), delimiter, header)
         log, timed = open_log(source, verify=verify), True
     else:
-        if impressions and is_store_url(source):
-            raise DataError(f"{source}: a store keeps no impressions; leave out impressions (--impressions-col)")
         needs_ratings = filters.get("min_rating") is not None
-        named_rating = rating or ("rating" if needs_ratings else "")
-        features = [event_features] if isinstance(event_features, str) else list(event_features or ())
-        needed = {*where, named_rating, event or "", *(name.removesuffix(CATEGORY) for name in features)}
-        table, types = _open_events(source, delimiter, header, needed=needed, where=where, event=event, events=events)
-        if verify:
-            raise DataError(f"{table.where}: no saved log, so it has no hashes to verify; leave out verify (--verify)")
-        if needs_ratings and rating is None:
-            named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
-        log, timed = read_events(
-            table, named, _stem(source), time_format, types=types, features=features, drop_empty=drop_empty
+        log, timed = columns.read(
+            source, delimiter=delimiter, header=header, needs_ratings=needs_ratings, verify=verify
         )
         if filters.get("duplicates") is None and log.time is not None:
             filters["duplicates"] = "exact"
@@ -147,26 +131,9 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     return _check_counts(log if timed else replace(log, time=None))
 
 
-def _open_events(
-    source: Any,
-    delimiter: str | None,
-    header: bool | None,
-    *,
-    needed: Collection[str],
-    where: Mapping[str, Any],
-    event: str | None,
-    events: Sequence[str] | None,
-) -> tuple[Table, TypeColumn]:
-    """The rows of a source that fit conditions and have the types that are read, and the column of the types.
-
-    `needed` are the columns that were asked for by name, beside those of users, items and times.
-    """
-    table = open_table(source, delimiter=delimiter, header=header, needed=needed)
-    types = TypeColumn.choose(event, events, table.columns, table.where)
-    table = select_events(table, types.conditions(where))
-    if is_store_url(source):  # which keeps ratings and clicks together
-        table = with_values(table, "rating")
-    return table, types
+def _column_name(column: Any) -> str | None:
+    """A name as text, since a pandas frame may call a column 0; None for none."""
+    return None if column is None else str(column)
 
 
 def _without_split(log: Log) -> Log:
@@ -204,11 +171,3 @@ def _with_all_items(log: Log, items: Any) -> Log:
         raise DataError(f"{log.name}: all_items (--all-items) needs a table of items; give one with items (--items)")
     names, table, warnings = read_metadata(items, log.items, "item", add_names=True)
     return replace(log, items=names, item_metadata=table, warnings=(*log.warnings, *warnings))
-
-
-def _stem(source: Any) -> str:
-    if is_store_url(source):
-        return "store"
-    if not isinstance(source, str | Path):
-        return "log"
-    return Path(source).resolve().name.lstrip(".").partition(".")[0] or str(source)
