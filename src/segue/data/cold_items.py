@@ -7,12 +7,10 @@ test               a  b  c* d  -> e*         histories and targets are complete
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
-
 import numpy as np
 
-from segue.data.log import Log, Mask, bounds
+from segue.data.filters import keep_rows
+from segue.data.log import Log, Mask
 from segue.errors import DataError
 
 
@@ -38,12 +36,3 @@ def without_rows_of(log: Log, items: Mask) -> Log:
         items: (I + 1,) the items to leave out.
     """
     return keep_rows(log, ~items[log.column(log.item)])
-
-
-def keep_rows(log: Log, keep: Mask) -> Log:
-    """The log with some of its rows (len(log),); users and items keep their ids, and rows get new numbers."""
-    user, _ = log.events()
-    start, stop = bounds(np.bincount(user[keep], minlength=log.num_users + 1))
-    columns = {f.name: getattr(log, f.name) for f in fields(log) if f.name not in ("start", "stop")}
-    kept: dict[str, Any] = {name: log.column(x)[keep] for name, x in columns.items() if isinstance(x, np.ndarray)}
-    return replace(log, start=start, stop=stop, **kept)

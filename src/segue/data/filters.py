@@ -9,7 +9,7 @@ Every filter is a mask over the rows of the log, and is recorded in `Log.steps` 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
 
@@ -195,32 +195,36 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
     Raises:
         DataError: nothing is left.
     """
-    user, item = _pairs(log)
-    lengths = np.bincount(user[keep], minlength=log.num_users + 1)
-    item = item[keep]
-    item_left, user_left = np.bincount(item, minlength=log.num_items + 1) > 0, lengths > 0
-    if not len(item):
+    kept = keep_rows(log, keep)
+    if not len(kept):
         raise DataError(f"{log.name}: the rule {rule!r} leaves nothing of {len(log):,} rows; ask for less")
-    start, stop = bounds(np.concatenate([[0], lengths[user_left]]))
+    item_left, user_left = kept.counts() > 0, kept.lengths > 0
+    start, stop = bounds(np.concatenate([[0], kept.lengths[user_left]]))
     new_ids = np.where(item_left, np.cumsum(item_left), 0).astype(np.int32)
     return replace(
-        log,
+        kept,
         users=Vocab(log.users.tokens.filter(user_left[1:])),
         items=Vocab(log.items.tokens.filter(item_left[1:])),
         start=start,
         stop=stop,
-        item=new_ids[item],
-        time=None if log.time is None else log.column(log.time)[keep],
-        rating=None if log.rating is None else log.column(log.rating)[keep],
-        part=None if log.part is None else log.column(log.part)[keep],
-        event_type=None if log.event_type is None else log.column(log.event_type)[keep],
-        session=None if log.session is None else log.column(log.session)[keep],
-        event_features=None if log.event_features is None else log.column(log.event_features)[keep],
-        impressions=None if log.impressions is None else renumbered(log.column(log.impressions)[keep], new_ids),
-        steps=(*log.steps, Step(rule, len(item), int(user_left.sum()), int(item_left.sum()))),
+        item=new_ids[kept.item],
+        impressions=None if kept.impressions is None else renumbered(kept.impressions, new_ids),
+        steps=(*log.steps, Step(rule, len(kept), int(user_left.sum()), int(item_left.sum()))),
         user_metadata=None if log.user_metadata is None else log.user_metadata.filter(user_left[1:]),
         item_metadata=None if log.item_metadata is None else log.item_metadata.filter(item_left[1:]),
     )
+
+
+def keep_rows(log: Log, keep: Mask) -> Log:
+    """Keep the rows where `keep` (len(log),) is true; users and items keep their ids, also those without a row now.
+
+    It is no filter of its own: nothing is added to the steps.
+    """
+    user, _ = _pairs(log)
+    start, stop = bounds(np.bincount(user[keep], minlength=log.num_users + 1))
+    columns = {f.name: getattr(log, f.name) for f in fields(log) if f.name not in ("start", "stop")}
+    kept: dict[str, Any] = {name: log.column(x)[keep] for name, x in columns.items() if isinstance(x, np.ndarray)}
+    return replace(log, start=start, stop=stop, **kept)
 
 
 def _pairs(log: Log) -> tuple[Codes, Codes]:

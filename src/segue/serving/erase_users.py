@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from segue.data.cold_items import keep_rows
+from segue.data.filters import keep_rows
 from segue.data.log import Ids, Log, Vocab
 from segue.data.time_units import in_microseconds
 from segue.errors import ArtefactError
