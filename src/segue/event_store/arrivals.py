@@ -6,6 +6,9 @@
 
 Numbers are given within transactions, which may end in another order. So the events below the newest one are looked at
 again, as many as `UNSETTLED`.
+
+All methods are called in one thread, but for `read_unseen`: it may run in another one meanwhile, and only once at a
+time.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from segue.event_store.event_log import EventLog, PastEvent
 
 UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
 
-AT_A_TIME = 100_000  # events that are read
+AT_A_TIME = 100_000  # events that are read in one call
 
 
 def settled_cut(log: EventLog) -> int:
@@ -32,8 +35,8 @@ class Arrivals:
     """
 
     def __init__(self, cut: int) -> None:
-        self.cut = self._checked = cut  # up to `_checked`, all events that were there were seen
-        self._seen = set[int]()  # after the cut
+        self.cut = self._checked = cut  # all events up to `_checked` were seen that were there when it was looked for
+        self._seen = set[int]()  # numbers of arrival after the cut
 
     def __contains__(self, seq: int) -> bool:
         """Whether an event was seen."""
@@ -47,7 +50,11 @@ class Arrivals:
         return True
 
     def look_again(self, seqs: Collection[int]) -> None:
-        """Let events after the cut count as not seen: those that are still there are read again."""
+        """Let events after the cut count as not seen: those that are still there are read again.
+
+        Args:
+            seqs: their numbers of arrival.
+        """
         self._seen.difference_update(seqs)
         self._checked = min([self._checked, *(seq - 1 + UNSETTLED for seq in seqs)])
 
@@ -55,10 +62,17 @@ class Arrivals:
         """Move the cut if very many events were seen after it."""
         if len(self._seen) > 4 * UNSETTLED and self._first() > self.cut:
             self.cut = self._first()
-            self._seen = {seq for seq in self._seen if seq > self.cut}
+            # a copy, or the thread of `read_unseen` might change the set meanwhile; it finds what is undone here again
+            self._seen = {seq for seq in self._seen.copy() if seq > self.cut}
 
     def read_unseen(self, log: EventLog) -> list[tuple[str, PastEvent]]:
-        """Users and events, all that were not seen among them; none if there are none. May run in a thread."""
+        """Users and events in the order of arrival, all that were not seen among them; none if all there are were.
+
+        At most `AT_A_TIME`: the next call goes on. What is found does not count as seen before `see` says so.
+
+        Raises:
+            DataError: the store cannot be read.
+        """
         first = self._first()
         seen = {seq for seq in self._seen.copy() if seq > first}  # the newest of all may be an own event
         if log.num_after(first) == (len(seen), sum(seen)):

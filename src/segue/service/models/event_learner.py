@@ -10,6 +10,11 @@ were sent, on which service stored them, or on restarts. Where an event comes be
 goes with its user, or a session is joined to a user, what was learnt after it is taken out and learnt anew.
 
 Left out are events of items that the model does not know, and of types that its log does not have, if that has types.
+
+Nothing of this is saved: after a restart, `catch_up` learns all from the store, before the model answers. From then on
+`apply`, `add`, `follow` and `forget` are called in the event loop, which alone changes the model and what is known of
+users. Threads only read the store for them. So two of these calls meet only where one awaits such a read. Both may
+then learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it.
 """
 
 from __future__ import annotations
@@ -18,80 +23,27 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from segue.data.log import Ids
 from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
 from segue.event_store.arrivals import Arrivals, settled_cut
 from segue.event_store.event_log import Change, PastEvent
 from segue.event_store.store import Store
+from segue.service.models.known_events import NO_EVENTS, KnownEvents
 from segue.service.users.history_import import event_times
 from segue.serving.saved_model import SavedModel
 
-CONTEXT = 1_000  # newest events of the training, among which those are that a model reads before the first new one
-AT_A_TIME = 50  # users whose events are learnt before requests are answered again
-FEW = 2  # users of whom is read in an SQLite file without a thread, which would take longer
+MAX_CONTEXT = 1_000  # events of a user that are read to find those that a model reads before the first new one
+USERS_AT_A_TIME = 50  # whose events are learnt before requests are answered again
+FEW_USERS = 2  # of whom is read in an SQLite file without a thread, which would take longer
 UserEvents = Mapping[str, Sequence[PastEvent]]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class KnownEvents:
-    """The events of a user whose items a model knows, oldest first.
-
-    Attributes:
-        order: (P, 2) time and number of arrival of each.
-        ids: (P,) the ids of their items.
-    """
-
-    order: Ids
-    ids: Ids
-
-    @classmethod
-    def of(cls, events: Sequence[PastEvent], ids: Sequence[int]) -> KnownEvents:
-        """Events with the ids of their items, in any order; one that is there twice counts once."""
-        order = np.array([(one.time, one.seq) for one in events], np.int64).reshape(-1, 2)
-        return cls(*_sorted(order, np.array(ids, np.int64)))
-
-    def __or__(self, other: KnownEvents) -> KnownEvents:
-        """The events of both."""
-        order, ids = np.concatenate([self.order, other.order]), np.concatenate([self.ids, other.ids])
-        is_later = not (len(self.ids) and len(other.ids)) or self.order[-1].tolist() < other.order[0].tolist()
-        return KnownEvents(order, ids) if is_later else KnownEvents(*_sorted(order, ids))
-
-    def after(self, time: int) -> KnownEvents:
-        """The events after a time."""
-        first = self.num_until(time)
-        return KnownEvents(self.order[first:], self.ids[first:])
-
-    def num_until(self, time: int) -> int:
-        """The number of events up to a time."""
-        return int(np.searchsorted(self.order[:, 0], time, side="right"))
-
-    def num_common(self, other: KnownEvents) -> int:
-        """The number of events with which both begin."""
-        length = min(len(self.ids), len(other.ids))
-        differs = (self.order[:length] != other.order[:length]).any(1)
-        return int(differs.argmax()) if differs.any() else length
-
-
-def _sorted(order: Ids, ids: Ids) -> tuple[Ids, Ids]:
-    """Events in their order, each once."""
-    if len(ids) < 2:
-        return order, ids
-    order, places = np.unique(order, axis=0, return_index=True)
-    return order, ids[places]
-
-
-NONE = KnownEvents.of([], [])
-
-
 @dataclass(frozen=True)
-class _Beginning:
-    """What the store says of a user whose events are not known, or begin otherwise than they did.
+class _UserContext:
+    """What the store has of a user before the first event that is learnt.
 
     Attributes:
-        events: those that the training may know, as many as the model reads before a new one.
+        events: the newest ones up to the end of the training, as many as the model reads before another one.
         sessions: those that were joined to the user.
     """
 
@@ -112,14 +64,18 @@ class EventLearner:
         self.model, self.token_ids = saved.model, token_ids
         self.until, self.types = trained_until(saved), frozenset(saved.log.event_types)
         self.num_learnt = 0
-        self._known: dict[str, KnownEvents] = {}  # with those that the first new one was learnt after
-        self._sessions: dict[str, frozenset[str]] = {}  # which were joined to a user with known events, if any
-        self._versions: dict[str, int] = {}  # of the histories of users with known events, where they are known
-        self._arrivals: Arrivals | None = None
+        self._known: dict[str, KnownEvents] = {}  # of users with events that were learnt; those before them, too
+        self._sessions: dict[str, frozenset[str]] = {}  # which were joined to such a user, if any
+        self._versions: dict[str, int] = {}  # of such a user's history after the last own `apply`
+        self._arrivals: Arrivals | None = None  # the events that were seen; None before `catch_up`
         self._num_forgotten = 0  # calls of `forget`: what was read before one may be gone
 
     def catch_up(self, store: Store) -> None:
-        """Learn all that the store has, before the model answers; again, it does nothing. May run in a thread."""
+        """Learn all that the store has, before the model answers; again, it does nothing. May run in a thread.
+
+        Raises:
+            DataError: the store cannot be read; nothing was learnt.
+        """
         if self._arrivals is not None:
             return
         arrivals, events = Arrivals(settled_cut(store.events)), dict[str, list[PastEvent]]()
@@ -128,13 +84,17 @@ class EventLearner:
                 arrivals.see(event.seq)
                 if self._id(event):
                     events.setdefault(user, []).append(event)
-        self._arrivals = arrivals
-        beginnings = self._read(store, events)
-        for user, some in events.items():
-            self._learn(user, some, beginnings.get(user))
+        contexts = self._read(store, events)
+        self._arrivals = arrivals  # not before all is read: what follows cannot fail
+        for user, of_user in events.items():
+            self._learn(user, of_user, contexts.get(user))
 
     async def follow(self, store: Store) -> None:
-        """Learn what other services stored."""
+        """Learn what other services stored.
+
+        Raises:
+            DataError: the store cannot be read; the next call learns what this one did not.
+        """
         assert self._arrivals is not None
         num_forgotten, events = self._num_forgotten, dict[str, list[PastEvent]]()
         for user, event in await asyncio.to_thread(self._arrivals.read_unseen, store.events):
@@ -143,29 +103,39 @@ class EventLearner:
             await self.add(store, events)
 
     async def apply(self, store: Store, changes: Mapping[str, Change]) -> None:
-        """Learn events that this service has stored. Where nothing else changed of a user, the store is not asked."""
-        same = {user for user, change in changes.items() if self._versions.get(user) == change.before}
-        await self.add(store, {user: change.events for user, change in changes.items()}, same)
+        """Learn events that this service has stored. Where nothing else changed of a user, the store is not asked.
+
+        Raises:
+            DataError: the store cannot be read; `follow` learns the events then.
+        """
+        unchanged = {user for user, change in changes.items() if self._versions.get(user) == change.before}
+        await self.add(store, {user: change.events for user, change in changes.items()}, unchanged)
         self._versions |= {user: change.after for user, change in changes.items() if user in self._known}
 
-    async def add(self, store: Store, events: UserEvents, same: Container[str] = ()) -> None:
+    async def add(self, store: Store, events: UserEvents, unchanged: Container[str] = ()) -> None:
         """Learn events of a store that were not learnt yet.
 
         Args:
             store: the store.
             events: the events, by their users; none of a user to whom a session was joined.
-            same: users of whom nothing else was stored since, by other services or by joining sessions.
+            unchanged: users of whom nothing else was stored since, by other services or by joining sessions.
+
+        Raises:
+            DataError: the store cannot be read; `follow` learns the events then.
         """
         num_forgotten = self._num_forgotten
-        new = {user: found for user, some in events.items() if (found := self._unseen(user, some)) or not some}
-        unclear = {user: some for user, some in new.items() if user not in same or self._changes_beginning(user, some)}
-        in_thread = len(unclear) > FEW or not store.database.embedded
-        beginnings = await asyncio.to_thread(self._read, store, unclear) if in_thread else self._read(store, unclear)
-        for place, (user, some) in enumerate(new.items(), 1):
+        new = {user: self._unseen(user, of_user) for user, of_user in events.items()}
+        new = {user: unseen for user, unseen in new.items() if unseen or not events[user]}
+        to_read = {
+            user: unseen for user, unseen in new.items() if user not in unchanged or self._needs_context(user, unseen)
+        }
+        in_thread = len(to_read) > FEW_USERS or not store.database.embedded
+        contexts = await asyncio.to_thread(self._read, store, to_read) if in_thread else self._read(store, to_read)
+        for place, (user, unseen) in enumerate(new.items(), 1):
             if num_forgotten != self._num_forgotten:
                 return  # some may be erased; `follow` reads the others again
-            self._learn(user, some, beginnings.get(user))
-            if place % AT_A_TIME == 0:
+            self._learn(user, unseen, contexts.get(user))
+            if place % USERS_AT_A_TIME == 0:
                 await asyncio.sleep(0)
 
     def users(self) -> list[str]:
@@ -173,7 +143,7 @@ class EventLearner:
         return list(self._known)
 
     def forget(self, users: Mapping[str, int | None]) -> None:
-        """Take out what was learnt of users. What a store has of it is learnt again by `follow`: it came afterwards.
+        """Take out what was learnt of erased users. What the store still has of it came afterwards; `follow` learns it.
 
         Args:
             users: names, and a time in microseconds since 1970 up to which their events are taken out; None for all.
@@ -182,7 +152,7 @@ class EventLearner:
         for user, time in users.items():
             if user in self._known:
                 known = self._known[user]
-                kept = NONE if time is None else known.after(time)
+                kept = NO_EVENTS if time is None else known.after(time)
                 self._replace(user, kept)
                 if self._arrivals is not None:
                     self._arrivals.look_again(known.order[: len(known.ids) - len(kept.ids), 1].tolist())
@@ -202,53 +172,64 @@ class EventLearner:
                 found.append(event)
         return found
 
-    def _read(self, store: Store, events: UserEvents) -> dict[str, _Beginning]:
-        """Read how the events of users begin, where that is not known or became another. May run in a thread."""
+    def _read(self, store: Store, events: UserEvents) -> dict[str, _UserContext]:
+        """Read the contexts of users, where they are not known or became others. May run in a thread.
+
+        Args:
+            store: the store.
+            events: the events that are to be learnt, by their users.
+        """
         if not events:
             return {}
         sessions = dict[str, set[str]]()
         for session, user in store.sessions.of_users(events).items():
             sessions.setdefault(user, set()).add(session)
         found = {}
-        for user, some in events.items():
+        for user, of_user in events.items():
             joined = frozenset(sessions.get(user, ()))
-            if self._changes_beginning(user, some) or joined != self._sessions.get(user, frozenset()):
-                found[user] = _Beginning(self._context(store, user), joined)
+            if self._needs_context(user, of_user) or joined != self._sessions.get(user, frozenset()):
+                found[user] = _UserContext(self._read_trained(store, user), joined)
         return found
 
-    def _changes_beginning(self, user: str, events: Sequence[PastEvent]) -> bool:
-        """Whether, for events of a user, it has to be read what comes before those that are learnt."""
+    def _needs_context(self, user: str, events: Sequence[PastEvent]) -> bool:
+        """Whether it has to be read what comes before the events of a user that are learnt."""
         return user not in self._known or any(event.time <= self.until for event in events)
 
-    def _context(self, store: Store, user: str) -> KnownEvents:
+    def _read_trained(self, store: Store, user: str) -> KnownEvents:
         """The newest events of a user up to the end of the training, as many as the model reads before a new one."""
         window = self.model.update_window
         if window == 0:
-            return NONE
-        events = [event for event in store.events.until(user, self.until, CONTEXT) if self._id(event)]
+            return NO_EVENTS
+        events = [event for event in store.events.until(user, self.until, MAX_CONTEXT) if self._id(event)]
         events = events if window is None else events[-window:]
         return KnownEvents.of(events, list(map(self._id, events)))
 
-    def _learn(self, user: str, events: Sequence[PastEvent], beginning: _Beginning | None) -> None:
-        """Learn events of a user, with those of sessions that were joined to this user."""
-        known = self._known.get(user, NONE)
-        if beginning is not None:
-            known = beginning.events | known.after(self.until)
-            for session in beginning.sessions:
-                known |= self._known.get(session, NONE).after(self.until)
-                self._replace(session, NONE)
+    def _learn(self, user: str, events: Sequence[PastEvent], context: _UserContext | None) -> None:
+        """Learn events of a user; with a context, those of the sessions that were joined to the user become the user's.
+
+        Without a context, the one that is known of the user stays.
+        """
+        known = self._known.get(user, NO_EVENTS)
+        if context is not None:
+            known = context.events | known.after(self.until)
+            for session in context.sessions:
+                known |= self._known.get(session, NO_EVENTS).after(self.until)
+                self._replace(session, NO_EVENTS)
         new = [event for event in events if event.time > self.until]
         self._replace(user, known | KnownEvents.of(new, list(map(self._id, new))))
-        if beginning is not None and beginning.sessions and user in self._known:
-            self._sessions[user] = beginning.sessions
+        if context is not None and context.sessions and user in self._known:
+            self._sessions[user] = context.sessions
         assert self._arrivals is not None
         for event in events:
             self._arrivals.see(event.seq)
         self._arrivals.settle()
 
     def _replace(self, user: str, events: KnownEvents) -> None:
-        """Let the events of a user be others: what is learnt after another history than before is learnt anew."""
-        known = self._known.pop(user, NONE)
+        """Let the events of a user be others. From the first that differs, the old ones are taken out, the new learnt.
+
+        A user of whom nothing is learnt then is not known any more.
+        """
+        known = self._known.pop(user, NO_EVENTS)
         first = known.num_common(events)
         self._count(known, first, -1)
         self._count(events, first, 1)
@@ -259,7 +240,10 @@ class EventLearner:
             self._versions.pop(user, None)
 
     def _count(self, events: KnownEvents, first: int, count: int) -> None:
-        """Learn the events from one on that are new, each after those before it, or take them out (`count` of -1)."""
+        """Learn the events from the place `first` on, each after those before it, or take them out (`count` of -1).
+
+        Those up to the end of the training are only read before others.
+        """
         window, ids = self.model.update_window, events.ids
         for place in range(max(first, events.num_until(self.until)), len(ids)):
             begin = 0 if window is None else max(0, place - window)
@@ -268,7 +252,7 @@ class EventLearner:
 
 
 def make_learner(saved: SavedModel, token_ids: Mapping[str, int]) -> EventLearner | None:
-    """What lets a model learn events at once; None if it cannot, or its events count by their types.
+    """The learner of a model; None if the model cannot learn events at once, or its events count by their types.
 
     Args:
         saved: the model.
@@ -277,7 +261,7 @@ def make_learner(saved: SavedModel, token_ids: Mapping[str, int]) -> EventLearne
     if not saved.model.can_update or saved.about.get("experiment", {}).get("protocol", {}).get("targets"):
         return None
     try:
-        saved.model.update([], [])
+        saved.model.update([], [])  # refuses, where the events of its training turn out to have different weights
     except ConfigError:
         return None
     return EventLearner(saved, token_ids)
