@@ -121,10 +121,10 @@ class Service:
         return await in_time(asyncio.to_thread(change), CHANGE_ADVICE)
 
     async def join(self, session: str, user: str) -> None:
-        """Take over that a session was joined to a user."""
+        """Let what is in memory follow a session that the store has joined to a user."""
         self.histories.forget([session])
         for learner in self.deployment.learners.values():
-            await learner.add(self.store, {user: ()})
+            await learner.join(self.store, session, user)
 
     async def follow_events(self) -> None:
         """Let models learn what other services stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import replace
@@ -21,6 +22,7 @@ from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.learnt_counts import LearntCounts
+from segue.service.models import event_learner
 from segue.service.models.event_learner import EventLearner
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.history_import import import_histories
@@ -105,7 +107,7 @@ async def run(one: Process, two: Process, steps: list) -> None:
             owner = store.sessions.owner(user)
             if store.sessions.owner(session) in (session, owner):
                 store.sessions.join(session, owner)
-                await one.learner.add(store, {owner: ()})
+                await one.learner.join(store, session, owner)
                 # the other service learns of it with the next event of the user
                 await one.send([Event(owner, "i1", NEWEST + 20 * SECOND, id=f"{session} {owner}")])
         elif kind == "restart":
@@ -129,3 +131,43 @@ def test_two_services_have_learnt_each_event_of_the_store_once(folder, tmp_path_
         patch.setattr(arrivals, "UNSETTLED", unsettled)
         import_histories(store, load(folder))
         asyncio.run(run(Process(folder, store), Process(folder, store), steps))
+
+
+def test_events_of_a_session_that_is_joined_while_they_are_learnt_are_those_of_its_user(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(event_learner, "FEW_USERS", 0)  # all reads are in threads, beside which the loop goes on
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        import_histories(store, load(folder))
+        store.events.append([Event("s1", "i3", NEWEST - SECOND)])
+        service, has_read, may_go_on = Process(folder, store), threading.Event(), threading.Event()
+        read = store.events.until
+
+        def read_and_wait(*args):
+            found = read(*args)
+            has_read.set()
+            assert may_go_on.wait(30)
+            return found
+
+        async def join_after_what_is_learnt_was_read() -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(store.events, "until", read_and_wait)
+                events = [Event("s1", "i1", NEWEST + SECOND), Event("a", "i2", NEWEST + 2 * SECOND)]
+                learning = asyncio.create_task(service.send(events))
+                while not has_read.is_set():
+                    await asyncio.sleep(0)
+            store.sessions.join("s1", "a")
+            await service.learner.join(store, "s1", "a")
+            may_go_on.set()
+            await learning
+
+        async def join_between_commit_and_learning() -> None:
+            changes = store.events.append([Event("s2", "i0", NEWEST + 3 * SECOND)]).changes
+            store.sessions.join("s2", "b")
+            await service.learner.join(store, "s2", "b")
+            await service.learner.apply(store, changes)
+
+        for meet in (join_after_what_is_learnt_was_read, join_between_commit_and_learning):
+            asyncio.run(meet())
+            asyncio.run(service.follow())
+            model, learnt = expected(folder, store)
+            assert service.learner.num_learnt == learnt
+            torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)

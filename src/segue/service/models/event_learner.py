@@ -14,7 +14,8 @@ Left out are events of items that the model does not know, and of types that its
 Nothing of this is saved: after a restart, `catch_up` learns all from the store, before the model answers. From then on
 `apply`, `add`, `follow` and `forget` are called in the event loop, which alone changes the model and what is known of
 users. Threads only read the store for them. So two of these calls meet only where one awaits such a read. Both may
-then learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it.
+then learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it, nor
+what was read of a session or a user before they were joined.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class _UserContext:
     """What the store has of a user before the first event that is learnt.
 
     Attributes:
+        user: name of the user, whom a session may have been joined to since its events were read.
         events: the newest ones up to the end of the training, as many as the model reads before another one.
         sessions: those that were joined to the user.
     """
 
+    user: str
     events: KnownEvents
     sessions: frozenset[str]
 
@@ -69,6 +72,7 @@ class EventLearner:
         self._versions: dict[str, int] = {}  # of such a user's history after the last own `apply`
         self._arrivals: Arrivals | None = None  # the events that were seen; None before `catch_up`
         self._num_forgotten = 0  # calls of `forget`: what was read before one may be gone
+        self._joined: list[set[str]] = []  # sessions and users that were joined during each `add` that is under way
 
     def catch_up(self, store: Store) -> None:
         """Learn all that the store has, before the model answers; again, it does nothing. May run in a thread.
@@ -112,31 +116,47 @@ class EventLearner:
         await self.add(store, {user: change.events for user, change in changes.items()}, unchanged)
         self._versions |= {user: change.after for user, change in changes.items() if user in self._known}
 
+    async def join(self, store: Store, session: str, user: str) -> None:
+        """Learn the events of a session that was joined to a user as those of the user.
+
+        Raises:
+            DataError: the store cannot be read; they are learnt so with the next event of the user.
+        """
+        for joined in self._joined:
+            joined |= {session, user}
+        await self.add(store, {user: ()})
+
     async def add(self, store: Store, events: UserEvents, unchanged: Container[str] = ()) -> None:
         """Learn events of a store that were not learnt yet.
 
         Args:
             store: the store.
-            events: the events, by their users; none of a user to whom a session was joined.
+            events: the events, by their users, or by sessions that were joined to these since they were read; none of
+                a user to whom a session was joined.
             unchanged: users of whom nothing else was stored since, by other services or by joining sessions.
 
         Raises:
             DataError: the store cannot be read; `follow` learns the events then.
         """
-        num_forgotten = self._num_forgotten
+        num_forgotten, joined = self._num_forgotten, set[str]()
         new = {user: self._unseen(user, of_user) for user, of_user in events.items()}
         new = {user: unseen for user, unseen in new.items() if unseen or not events[user]}
         to_read = {
             user: unseen for user, unseen in new.items() if user not in unchanged or self._needs_context(user, unseen)
         }
         in_thread = len(to_read) > FEW_USERS or not store.database.embedded
-        contexts = await asyncio.to_thread(self._read, store, to_read) if in_thread else self._read(store, to_read)
-        for place, (user, unseen) in enumerate(new.items(), 1):
-            if num_forgotten != self._num_forgotten:
-                return  # some may be erased; `follow` reads the others again
-            self._learn(user, unseen, contexts.get(user))
-            if place % USERS_AT_A_TIME == 0:
-                await asyncio.sleep(0)
+        self._joined.append(joined)
+        try:
+            contexts = await asyncio.to_thread(self._read, store, to_read) if in_thread else self._read(store, to_read)
+            for place, (user, unseen) in enumerate(new.items(), 1):
+                if num_forgotten != self._num_forgotten:
+                    return  # some may be erased; `follow` reads the others again
+                if user not in joined:  # else `follow` reads the events again, as those of the user they have now
+                    self._learn(user, unseen, contexts.get(user))
+                if place % USERS_AT_A_TIME == 0:
+                    await asyncio.sleep(0)
+        finally:
+            self._joined = [one for one in self._joined if one is not joined]
 
     def users(self) -> list[str]:
         """The users whose events were learnt."""
@@ -181,14 +201,15 @@ class EventLearner:
         """
         if not events:
             return {}
-        sessions = dict[str, set[str]]()
-        for session, user in store.sessions.of_users(events).items():
+        users, sessions = store.sessions.read_owners(events), dict[str, set[str]]()
+        for session, user in store.sessions.of_users(set(users.values())).items():
             sessions.setdefault(user, set()).add(session)
         found = {}
-        for user, of_user in events.items():
+        for name, of_name in events.items():
+            user = users[name]
             joined = frozenset(sessions.get(user, ()))
-            if self._needs_context(user, of_user) or joined != self._sessions.get(user, frozenset()):
-                found[user] = _UserContext(self._read_trained(store, user), joined)
+            if self._needs_context(name, of_name) or joined != self._sessions.get(name, frozenset()):
+                found[name] = _UserContext(user, self._read_trained(store, user), joined)
         return found
 
     def _needs_context(self, user: str, events: Sequence[PastEvent]) -> bool:
@@ -209,6 +230,7 @@ class EventLearner:
 
         Without a context, the one that is known of the user stays.
         """
+        user = user if context is None else context.user
         known = self._known.get(user, NO_EVENTS)
         if context is not None:
             known = context.events | known.after(self.until)
