@@ -1,4 +1,4 @@
-"""What each part of a saved hybrid does alone, and what the pool makes of them, on the test part of its log.
+"""The metrics of each part of a saved hybrid alone, and of several ways to pool them, on the test part of its log.
 
     python -m benchmarks.hybrid_parts LOG [--model FOLDER] [--metrics NAME ...] [--json FILE]
 
@@ -16,7 +16,7 @@ of `segue run --json --by`, with these groups:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +58,13 @@ def without_features(pool: OpinionPool) -> OpinionPool:
 
 
 def pools(model: Hybrid) -> Iterator[tuple[str, nn.Module]]:
-    """Each part alone, and three pools, with their names."""
+    """Each part alone, and four pools, with their names."""
     for k, part in enumerate(model.parts):
         yield part.name, FixedPool(lambda opinions, k=k: opinions[k])
     yield "product, equal shares", FixedPool(lambda opinions: torch.stack(opinions).mean(0))
     yield "mixture, equal shares", FixedPool(lambda opinions: torch.stack(opinions).logsumexp(0))
     yield "no features", without_features(model.pool)
+    yield "hybrid", model.pool
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,18 +83,12 @@ def main() -> None:
     saved, log = load(given.model), catalog.load_log(given.log)
     model = saved.model
     assert isinstance(model, Hybrid)
-    learnt, results = model.pool, dict[str, Result]()
+    results = dict[str, Result]()
     with torch.no_grad():
-        for name, pool in (*pools(model), ("hybrid", learnt)):
+        for name, pool in list(pools(model)):  # all of them before the first takes the place of the model's own
             model.pool = pool  # type: ignore[assignment]
             results[name] = evaluate_saved(saved, log)
-    rows = [
-        row
-        for metric in given.metrics
-        for row in _rows(
-            {name: measure(r.predictions, metric) for name, r in results.items()}, metric, len(model.parts)
-        )
-    ]
+    rows = [row for metric in given.metrics for row in rows_of(results, metric, len(model.parts))]
     for row in rows:
         print(f"{row['metric']:10s} {row['mean']:.4f}  {row['group']}")
     if given.json:
@@ -110,10 +105,12 @@ def main() -> None:
         write_json(given.json, {**summary([results["hybrid"]], given.metrics), **about, "by part": rows})
 
 
-def _rows(values: dict[str, Floats], metric: str, num_parts: int) -> list[dict[str, str | float]]:
-    best = np.max(list(values.values())[:num_parts], axis=0)
+def rows_of(results: Mapping[str, Result], metric: str, num_parts: int) -> list[dict[str, str | float]]:
+    """The mean of a metric in each group, with its interval; the first `num_parts` results are those of the parts."""
+    values: dict[str, Floats] = {name: measure(result.predictions, metric) for name, result in results.items()}
+    values["best part"] = np.max(list(values.values())[:num_parts], axis=0)
     rows = []
-    for name, found in {**values, "best part": best}.items():
+    for name, found in values.items():
         low, high = interval(found)
         mean = float(found.mean())
         rows.append({"group": name, "metric": metric, "instances": len(found), "mean": mean, "low": low, "high": high})

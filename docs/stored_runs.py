@@ -9,6 +9,14 @@ as `benchmarks.validation` for figures on the validation part. A row
 with "group": "clean" has the figures of that group of a command with --by. The metric "validation ndcg@10" is that of
 the chosen epoch on the validation part, and "CPU s" is the processor time of the training.
 
+Two more keys keep the trained models for a while, in the folder `kept_model`:
+
+    "tested_on": "ml-100k"
+        a log with the options of `segue evaluate`: the models of all rows are tested on it, and their paired
+        differences from the best one are stored in "differences"
+    "models": {"models/hybrid": "hybrid-citeulike/hybrid, gru"}
+        a folder that commands name -> the file and the row whose kept model stands for it; its commands run first
+
 Each row gets the figures of its command with all that they depend on: version, log, protocol, settings, seeds. A row
 that has figures stays as it is; `--again` runs all commands. `docs/generate.py` writes the table where a page has a
 block `<!-- runs: neumf-ml-100k -->`.
@@ -39,7 +47,14 @@ FIGURES = ("mean", "low", "high", "runs")
 
 
 def measure(command: str, metrics: list[str], group: str | None, kept: Path | None) -> dict[str, Any]:
-    """The figures of the model that a command trains, and what they depend on; the model is kept in a folder."""
+    """The figures of the model that a command trains, and what they depend on.
+
+    Args:
+        command: of a row.
+        metrics: whose figures.
+        group: the group of instances; None for all.
+        kept: the folder that the model is saved to; None if it is not kept.
+    """
     content = _run(command, kept)
     model = content["models"][-1]
     if group is None:
@@ -69,7 +84,13 @@ def kept_model(name: str) -> Path:
 
 
 def differences(rows: list[dict[str, Any]], kept: Mapping[str, Path], tested_on: str) -> dict[str, Any]:
-    """The difference of each kept model from the best one of each metric, by the names of the rows."""
+    """The difference of each kept model from the best one of each metric, as `segue evaluate` tests it.
+
+    Args:
+        rows: whose models.
+        kept: the folder of each model, by the name of its row; one that is not there is left out.
+        tested_on: the log, with further options.
+    """
     folders = {str(folder): name for name, folder in kept.items() if folder.exists()}
     content = _json_of("-m", "segue", "evaluate", *folders, "--data", *shlex.split(tested_on))
     found: dict[str, Any] = {row["name"]: {} for row in rows if row["name"] in folders.values()}
@@ -83,7 +104,7 @@ def differences(rows: list[dict[str, Any]], kept: Mapping[str, Path], tested_on:
 
 @cache
 def _run(command: str, kept: Path | None) -> dict[str, Any]:
-    """What the command writes with --json; the rows of several groups have one command."""
+    """What the command writes with --json. The rows of several groups have one command, which runs once."""
     program, *words = shlex.split(command)
     with tempfile.TemporaryDirectory() as folder:
         if program == "segue":
@@ -94,6 +115,7 @@ def _run(command: str, kept: Path | None) -> dict[str, Any]:
 
 
 def _json_of(*words: str) -> dict[str, Any]:
+    """What a call of Python with these words writes with --json."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # with two, sums round otherwise, and trainings drift apart
@@ -103,6 +125,7 @@ def _json_of(*words: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Fill in the files that are named, or all of them."""
     names = [name for name in sys.argv[1:] if name != "--again"]
     for name in names or sorted(path.stem for path in RUNS.glob("*.json")):
         path = RUNS / f"{name}.json"

@@ -1,11 +1,11 @@
-"""`hold_out_tails`: the newest rows of some users, held out of a training log for a small part to be learnt on.
+"""`hold_out_tails`: holds out the newest rows of some users of a training log, to learn a part of a model on them.
 
     user 1   a b c d e f g h       trained on   a b c          held out   d e f g h
     user 2   a b c                              a b c
     user 3   a b c d                            a                         b c d
 
-What is learnt on held-out rows, such as how much each part of a model is to be trusted, does not trust a part for what
-it has learnt by heart.
+Such a part is the weights of an ensemble: on the rows that its models were trained on, the one that has learnt most by
+heart would get the most weight.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ from segue.data.log import Log, ranges
 from segue.data.splits import EvalInstances
 
 MAX_TAIL = 5  # rows of a user
-MAX_SHARE = 0.2  # of the users: a model lacks the newest rows of those from which rows are held out
+MAX_SHARE = 0.2  # of the users with two rows or more: a model lacks the newest rows of those that are drawn
 
 
 def hold_out_tails(log: Log, count: int, rng: np.random.Generator) -> tuple[Log, EvalInstances]:
     """A log without the newest rows of some users, and these rows.
 
-    Users are drawn at random until they have `count` rows together, or until they are `MAX_SHARE` of all. Held out are
-    the newest `MAX_TAIL` rows of each, but never the first. So short histories, such as sessions, are held out at every
-    step, and long ones at their end.
+    Users are drawn at random until they have `count` rows together, or until they are `MAX_SHARE` of all those with two
+    rows or more. Held out are the newest `MAX_TAIL` rows of each, but never the first. So short histories, such as
+    sessions, are held out at every step, and long ones at their end.
+
+    Args:
+        log: the training log.
+        count: the largest number of rows.
+        rng: draws the users.
 
     Returns:
         The log without these rows, and an instance for each of them that may be a target.

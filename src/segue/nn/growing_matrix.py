@@ -1,7 +1,8 @@
 """`GrowingMatrix`: a sparse matrix to whose cells numbers are added one by one, without building it anew.
 
 What is added is kept by row beside the matrix. Sums of rows read both; everything else, and saving, first merges it
-into the matrix. One thread may add while others compute sums of rows.
+into the matrix. One thread may add while others compute sums of rows without gradients, as a service does that learns
+and answers; while a thread merges, no other one may use the matrix.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ For models k with distributions p_k over the items, and features x of the reques
     z(j) = tau(x) / rho  ln  sum over k  g_k(x) p_k(j)^(rho t_k)           the score of item j
     g(x) = softmax(a + A x)         tau(x) = exp(b + B x)         rho, t_k > 0
 
+The shares g sum to 1, tau says how far the scores lie apart, and t_k how sharp a distribution is taken. All of a, A, b,
+B, rho and t are learnt from examples of requests and the items that followed: see `OpinionPool.learn`.
+
 With rho = 1 and t_k = 1 it is the linear opinion pool, a mixture: an item is likely if one model says so. As rho
 falls to 0 it becomes the logarithmic pool, a product: an item is likely if all models say so. In between it is their
 weighted power mean (Cooke, Experts in Uncertainty, 1991, chapter 11; Genest and Zidek, Combining Probability
@@ -37,11 +40,11 @@ PENALTY = 1.0  # weight of the squared weights of features, beside the loss of o
 
 
 class Opinion(NamedTuple):
-    """What a part says of some requests.
+    """The distribution over the items that a model gives to each of some requests.
 
     Attributes:
-        log_probabilities: of the items.
-        features: how sure it is, and further features.
+        log_probabilities: of the items; column 0 is padding.
+        features: how sure the model is of them, and further features of the requests.
     """
 
     log_probabilities: Float[Tensor, "B I"]
@@ -51,7 +54,10 @@ class Opinion(NamedTuple):
     def of(
         cls, scores: Float[Tensor, "B I"], excluded: Bool[Tensor, "B I"], *features: Float[Tensor, "B _"]
     ) -> Opinion:
-        """The opinion of a part with these scores, and with further features of the requests, if there are any."""
+        """The opinion of a model with these scores, and with further features of the requests, if there are any.
+
+        The probabilities are over the items that are not excluded.
+        """
         values, total = log_softmax(scores, excluded)
         return cls(values, torch.cat([confidence(values, excluded), total, *features], 1))
 

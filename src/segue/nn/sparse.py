@@ -143,7 +143,7 @@ class SparseMatrix(ResizableBuffers):
 
 
 class _ConstantProduct(torch.autograd.Function):
-    """A vector times a constant matrix of scipy, with the gradient of the vector.
+    """A vector (n,) times a constant matrix (n, m) of scipy, with the gradient of the vector.
 
     Entries that torch adds up under autograd take longer (benchmark row `handwritten`, part `row-sums-gradient`).
     """

@@ -70,18 +70,23 @@ def start_service(
         _import(store, deployment, import_events, say, is_chosen=is_chosen)
         if is_chosen:
             store.deployments.put(ACTIVE, deployment.stored().content())
-        for name, learner in deployment.learners.items():
-            say(f"{name}: learns the events since its training; --no-update leaves this out")
-            learner.catch_up(store)
-            if learner.until > now():
-                until = time_text(learner.until, "microseconds")
-                say(f"Warning: {name} learns no event before {until}: its training has one that late.")
-                continue
-            say(f"{name}: {learner.num_learnt:,} of them are learnt, and new ones will be at once")
+        _catch_up(store, deployment, say)
     except BaseException:
         store.close()
         raise
     return Service(store, deployment, folders, import_events is not False, keep_days)
+
+
+def _catch_up(store: Store, deployment: Deployment, say: Say) -> None:
+    """Let models that learn events at once learn those since their training."""
+    for name, learner in deployment.learners.items():
+        say(f"{name}: learns the events since its training; --no-update leaves this out")
+        learner.catch_up(store)
+        if learner.until > now():
+            until = time_text(learner.until, "microseconds")
+            say(f"Warning: {name} learns no event before {until}: its training has one that late.")
+        else:
+            say(f"{name}: {learner.num_learnt:,} of them are learnt, and new ones will be at once")
 
 
 def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:

@@ -1,8 +1,9 @@
-"""Hybrid: learnt counts and a network in one model, each trusted as far as it has earned it for such a request.
+"""Hybrid: learnt counts and a network in one model, whose distributions are pooled by weights for each request.
 
     p_counts      the softmax of the scores of learnt counts, `segue.models.neighbours.learnt_counts`
     p_network     the softmax of the scores of a network
-    p_neighbours  of a third part, if the settings have one: s / sum of s,  s = score - smallest score + floor
+    p_neighbours  of a third part, if the settings have one: s / sum of s,  s = score - smallest score + floor,
+                  where the floor is `FLOOR` times the mean of score - smallest score
     score         their pool, `segue.nn.opinion_pool`: between a mixture and a product, with shares that depend on how
                   sure each of them is, on the length of the history and on the count of its newest item
 
@@ -10,11 +11,11 @@ Counting remembers pairs of items, also rare ones; a network generalises. Which 
 the log and on the request.
 
 The pool is learnt from rows that no part has learnt from. Before the training, the newest rows of some users are held
-out (`segue.data.tails`): up to `held_out_rows`, and at most `held_out_share` of the log. The network never learns to
-predict them. The counts are counted from all rows, but all rows of a user are left out of the counts, exactly, where a
-row of that user is scored to learn the pool. The neighbours are fitted twice: without the held-out rows to learn the
-pool, and then with them. After each epoch of the network the weights of the pool are learnt again from where they were,
-so validation sees the whole model.
+out (`segue.data.tails`): up to `held_out_rows`, at most `held_out_share` of the log, and no more than `CACHE_BYTES`
+hold. The network never learns to predict them. The counts are counted from all rows, but all rows of a user are left
+out of the counts, exactly, where a row of that user is scored to learn the pool. The neighbours are fitted twice:
+without the held-out rows to learn the pool, and then with them. After each epoch of the network the weights of the pool
+are learnt again from where they were, so validation sees the whole model.
 
 The model is segue's own. Blending a network with nearest neighbours is usual since Jannach and Ludewig (When recurrent
 neural networks meet the neighborhood, RecSys 2017), who choose one weight by hand.
@@ -46,9 +47,9 @@ from segue.nn.opinion_pool import Opinion, OpinionPool
 from segue.nn.optim import Optimizer
 
 NUM_FEATURES = 2  # of a request: the length of its history and the count of the newest item
-CACHE_BYTES = 256_000_000  # of the held-out rows' probabilities under the counts, two bytes each
+CACHE_BYTES = 256_000_000  # of the probabilities of all items at the held-out rows, of one part, two bytes each
 FIRST_PASSES = 3  # over the held-out rows after the first epoch, for each one after a later epoch
-BLOCK = 64  # held-out rows that are scored at a time
+BLOCK = 64  # held-out rows that are scored at a time, and that the pool learns from in one step
 FLOOR = 0.05  # of the mean score of an item among neighbours, added to that of each item
 
 Direct = TypeVar("Direct", bound=DirectModel)
@@ -62,7 +63,8 @@ class HeldOut:
         training: the log without them, which the network is trained on.
         instances: the rows.
         left_out: of the whole log, what the rows of each user add to the counts.
-        fixed: the opinions that do not change between epochs: those of the counts, and of the neighbours.
+        fixed: the opinions that do not change between epochs: those of the counts, and of the neighbours. Empty before
+            the end of the first epoch.
     """
 
     training: Log
@@ -190,11 +192,13 @@ class Hybrid(GradientModel):
         return [Opinion.join(part) for part in (counts, others) if part]
 
     def _learn_pool(self, held_out: HeldOut) -> None:
+        """Learn the weights of the pool, with the opinions that the network has now."""
         config = self.config
         with evaluation_mode(self), torch.no_grad():
             batches = [instance_batch(self, block) for block in held_out.blocks]
             network = Opinion.join([self._stored(batch, self._network_opinion(batch)) for batch in batches])
         target = torch.from_numpy(held_out.instances.targets().astype(np.int64))
+        # with `exclude_seen`, an item that comes again has no probability, so its row says nothing of the weights
         is_possible = network.log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1) > -torch.inf
         self.pool.learn(
             [*held_out.fixed, network],
@@ -206,9 +210,11 @@ class Hybrid(GradientModel):
         )
 
     def _stored(self, batch: Batch, opinion: Opinion) -> Opinion:
+        """An opinion on a batch of held-out rows in the form in which it is kept."""
         return opinion.stored(self._excluded(batch))
 
     def _counts_opinion(self, batch: Batch, scores: Float[Tensor, "B I"]) -> Opinion:
+        """The opinion of the counts with these scores, which brings the features of the requests."""
         length = (batch.history > 0).sum(1).clamp(min=1)
         newest = self.counts.count[batch.history[:, -1]]  # 0 at padding
         features = torch.stack([length.to(scores).log(), (newest + 1).log()], 1)
@@ -252,7 +258,7 @@ class Hybrid(GradientModel):
         return self.pool.shares(torch.cat([opinion.features for opinion in self._opinions(batch)], 1))
 
     def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
-        """Count one more event of each of some users; the network and the pool stay as they are."""
+        """Count one more event of each of some users; the network, the neighbours and the pool stay as they are."""
         self.counts.update(histories, items, count=count)
 
     @torch.no_grad()

@@ -164,7 +164,7 @@ class Activation:
     async def _deployment(self, models: Mapping[str, LoadedModel], split: Split, version: int) -> Deployment:
         """A deployment with the models that answer, shadow models, and those whose folders are still there.
 
-        Those that can have learnt what happened since their training.
+        Those that can learn events at once have learnt what happened since their training, before they answer.
         """
         names = {*split.models, *await asyncio.to_thread(self.folders.all)}
         deployment = Deployment({name: loaded for name, loaded in models.items() if name in names}, split, version)

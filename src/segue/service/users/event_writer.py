@@ -38,7 +38,8 @@ class EventWriter:
         Args:
             log: the events of the store.
             on_change: is called with the changed histories after each commit, before the requests are answered.
-            learn: is called and awaited then.
+            learn: is called with the same changes after that, and awaited, also before the requests are answered and
+                before the next commit.
         """
         self.log, self.on_change, self.learn = log, on_change, learn
         self.stored = self.duplicates = self.conflicts = 0  # events since the start
