@@ -133,6 +133,25 @@ def test_two_services_have_learnt_each_event_of_the_store_once(folder, tmp_path_
         asyncio.run(run(Process(folder, store), Process(folder, store), steps))
 
 
+def test_what_is_known_of_a_user_who_came_back_after_an_erasure_is_not_read_with_each_event(
+    folder, tmp_path, monkeypatch
+):
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        service, erased = Process(folder, store), NEWEST + 5 * SECOND
+        asyncio.run(service.send([Event("s1", "i1", NEWEST + SECOND), Event("c", "i2", NEWEST + 2 * SECOND)]))
+        store.sessions.join("s1", "c")
+        asyncio.run(service.learner.join(store, "s1", "c"))
+        store.erasures.erase("c")  # with the sessions
+        asyncio.run(service.send([Event("c", "i3", erased + SECOND)]))
+        service.learner.forget({"c": erased})
+        store.events.append([Event("c", "i0", erased + 2 * SECOND)])  # by another service
+        asyncio.run(service.follow())
+        monkeypatch.setattr(store.events, "until", None)
+        store.events.append([Event("c", "i1", erased + 3 * SECOND)])
+        asyncio.run(service.follow())
+        assert service.learner.num_learnt == 3
+
+
 def test_events_of_a_session_that_is_joined_while_they_are_learnt_are_those_of_its_user(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(event_learner, "FEW_USERS", 0)  # all reads are in threads, beside which the loop goes on
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:

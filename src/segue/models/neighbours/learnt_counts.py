@@ -137,6 +137,7 @@ class LearntCounts(DirectModel):
         return partial(self._learn, rows), min(self.config.max_examples, self.config.passes * len(rows.examples[0]))
 
     def _learn(self, rows: LeftOutRows, count: int) -> None:
+        """Learn the weights from `count` rows, in random order; the counts stay."""
         config = self.config
         steps = -(-count // config.batch_size)
         self.requires_grad_(True)

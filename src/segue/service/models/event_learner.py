@@ -12,7 +12,7 @@ goes with its user, or a session is joined to a user, what was learnt after it i
 Left out are events of items that the model does not know, and of types that its log does not have, if that has types.
 
 Nothing of this is saved: after a restart, `catch_up` learns all from the store, before the model answers. From then on
-`apply`, `add`, `follow` and `forget` are called in the event loop, which alone changes the model and what is known of
+`apply`, `follow`, `join` and `forget` are called in the event loop, which alone changes the model and what is known of
 users. Threads only read the store for them. So two of these calls meet only where one awaits such a read. Both may
 then learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it, nor
 what was read of a session or a user before they were joined.
@@ -86,7 +86,7 @@ class EventLearner:
         for block in store.events.newer(self.until):
             for user, event in block:
                 arrivals.see(event.seq)
-                if self._id(event):
+                if self._item_id(event):
                     events.setdefault(user, []).append(event)
         contexts = self._read(store, events)
         self._arrivals = arrivals  # not before all is read: what follows cannot fail
@@ -177,7 +177,7 @@ class EventLearner:
                 if self._arrivals is not None:
                     self._arrivals.look_again(known.order[: len(known.ids) - len(kept.ids), 1].tolist())
 
-    def _id(self, event: PastEvent) -> int:
+    def _item_id(self, event: PastEvent) -> int:
         """The id of the item of an event that is to be learnt or read before one; 0 for another event."""
         return 0 if self.types and event.type not in self.types else self.token_ids.get(event.item, 0)
 
@@ -186,7 +186,7 @@ class EventLearner:
         assert self._arrivals is not None
         found = []
         for event in events:
-            if not self._id(event) or (event.time <= self.until and user not in self._known):
+            if not self._item_id(event) or (event.time <= self.until and user not in self._known):
                 self._arrivals.see(event.seq)
             elif event.seq not in self._arrivals:
                 found.append(event)
@@ -221,9 +221,9 @@ class EventLearner:
         window = self.model.update_window
         if window == 0:
             return NO_EVENTS
-        events = [event for event in store.events.until(user, self.until, MAX_CONTEXT) if self._id(event)]
+        events = [event for event in store.events.until(user, self.until, MAX_CONTEXT) if self._item_id(event)]
         events = events if window is None else events[-window:]
-        return KnownEvents.of(events, list(map(self._id, events)))
+        return KnownEvents.of(events, list(map(self._item_id, events)))
 
     def _learn(self, user: str, events: Sequence[PastEvent], context: _UserContext | None) -> None:
         """Learn events of a user; with a context, those of the sessions that were joined to the user become the user's.
@@ -238,9 +238,11 @@ class EventLearner:
                 known |= self._known.get(session, NO_EVENTS).after(self.until)
                 self._replace(session, NO_EVENTS)
         new = [event for event in events if event.time > self.until]
-        self._replace(user, known | KnownEvents.of(new, list(map(self._id, new))))
-        if context is not None and context.sessions and user in self._known:
-            self._sessions[user] = context.sessions
+        self._replace(user, known | KnownEvents.of(new, list(map(self._item_id, new))))
+        if context is not None:
+            self._sessions.pop(user, None)
+            if context.sessions and user in self._known:
+                self._sessions[user] = context.sessions
         assert self._arrivals is not None
         for event in events:
             self._arrivals.see(event.seq)
