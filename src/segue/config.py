@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from segue.errors import ConfigError, did_you_mean
 
-__all__ = ["Config", "Field", "Setting", "bounds", "range_text"]
+__all__ = ["Config", "Field", "Setting", "bounds", "range_text", "unknown_setting"]
 
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -81,7 +81,7 @@ class Config(BaseModel):
         fields = type(self).model_fields
         for name in settings:
             if name not in fields:
-                raise ConfigError(_unknown(type(self), name))
+                raise ConfigError(unknown_setting(type(self), name, fields))
         try:
             super().__init__(**{name: _read(value, fields[name].annotation) for name, value in settings.items()})
         except ValidationError as error:
@@ -98,6 +98,18 @@ class Config(BaseModel):
     def make(cls, settings: dict[str, Any]) -> Self:
         """A config from plain values or text, as they come from the command line or from JSON."""
         return cls(**settings)
+
+    @classmethod
+    def known_settings(cls, given: Mapping[str, Any]) -> Mapping[str, FieldInfo]:
+        """The declarations of all settings that can be given beside some others, by name.
+
+        Args:
+            given: the others. They matter where a setting chooses a part with settings of its own.
+
+        Raises:
+            ConfigError: the part that they choose does not exist.
+        """
+        return cls.model_fields
 
     def setting(self, name: str) -> Any:
         """The value of a setting by its name."""
@@ -166,15 +178,22 @@ def _read(value: Any, annotation: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def _unknown(cls: type[Config], key: str) -> str:
+def unknown_setting(cls: type[Config], key: str, known: Collection[str], knows: str = "known") -> str:
+    """The message for a setting that a class does not have: what became of it, or the known ones.
+
+    Args:
+        cls: the class.
+        key: the name of the setting.
+        known: all names that could be given.
+        knows: what comes before them.
+    """
     renamed = {old: new for base in cls.__mro__ for old, new in getattr(base, "renamed", {}).items()}
     if renamed.get(key) in cls.model_fields:
         return f"unknown setting {key!r}: it is now called {renamed[key]!r}"
     removed = {old: why for base in cls.__mro__ for old, why in getattr(base, "removed", {}).items()}
     if key in removed:
         return f"unknown setting {key!r}: {removed[key]}"
-    known = ", ".join(sorted(cls.model_fields)) or "none"
-    return f"unknown setting {key!r}{did_you_mean(key, cls.model_fields)}; known: {known}"
+    return f"unknown setting {key!r}{did_you_mean(key, known)}; {knows}: {', '.join(sorted(known)) or 'none'}"
 
 
 def _message(cls: type[Config], settings: dict[str, Any], error: ValidationError) -> str:

@@ -41,6 +41,25 @@ SETTINGS = {
     "RecBole's switch": Bad(
         "run hgn events.csv --set reproducibility=False", r"unknown setting 'reproducibility': the same seed always"
     ),
+    "RecBole's switch for a network": Bad(
+        "run hybrid events.csv --set network=sasrec reproducibility=False",
+        r"unknown setting 'reproducibility': the same seed always",
+    ),
+    "RecBole's name for another network": Bad(
+        "run hybrid events.csv --set network=gru n_heads=2",
+        r"unknown setting 'n_heads'; known to the hybrid and to gru: ",
+    ),
+    "RecBole's name and ours of a network": Bad(
+        "run hybrid events.csv --set network=sasrec n_layers=2 num_blocks=1",
+        r"num_blocks is given twice, as n_layers too; keep one",
+    ),
+    "RecBole's name with a bad value for a network": Bad(
+        "run hybrid events.csv --set network=gru n_layers=0", r"num_layers='0': must be between 1 and 100"
+    ),
+    "earlier name of a setting of a network": Bad(
+        "run hybrid events.csv --set network=gru dim=4", r"unknown setting 'dim': it is now called 'embedding_dim'"
+    ),
+    "no such network": Bad("run hybrid events.csv --set network=sasrek n_layers=2", r"no model 'sasrek', did you mean"),
     "RecBole's name and ours": Bad(
         "run hgn events.csv --set embedding_dim=3 embedding_size=4",
         r"embedding_dim is given twice, as embedding_size too; keep one",

@@ -76,6 +76,14 @@ def test_fit_like_a_measured_model_gives_its_final_model(segue, here, options):
     assert "Recommended to user u0" in done(segue("recommend models/fitted --user u0"))
 
 
+@pytest.mark.parametrize("name", ["num_layers", "n_layers"])
+def test_fit_like_a_hybrid_changes_the_settings_of_its_network(name, segue, here):
+    done(segue("run hybrid events.csv --no-baselines --set network=gru embedding_dim=4 epochs=1 --out models/gru"))
+    done(segue(f"fit hybrid events.csv --like models/gru --set {name}=2 --out models/fitted"))
+    network = about(here / "models/fitted")["config"]["network_settings"]
+    assert network == {"embedding_dim": 4, "num_layers": 2}
+
+
 def test_an_interrupted_final_fit_is_resumed(segue, here, monkeypatch):
     done(segue(f"run hgn events.csv {SMALL} lr=0.05 --refit --final --out models/whole"))
     epoch = train.train_epoch

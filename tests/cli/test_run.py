@@ -51,9 +51,22 @@ def test_baselines_are_trained_on_the_rows_that_the_model_is_trained_on(segue, h
             assert cell["mean"] == measure(expected.predictions, metric).mean()
 
 
-def test_recboles_names_and_values_are_those_of_the_model(segue, here):
-    done(segue("run hgn events.csv --set embedding_dim=4 pooling=gate_avg loss=bpr epochs=1 -o models/own"))
-    done(segue("run hgn events.csv --set embedding_size=4 pooling=average loss=BPR epochs=1 -o models/theirs"))
+@pytest.mark.parametrize(
+    ("model", "own", "theirs"),
+    [
+        ("hgn", "embedding_dim=4 pooling=gate_avg loss=bpr", "embedding_size=4 pooling=average loss=BPR"),
+        (
+            "hybrid",
+            "network=gru embedding_dim=4 num_layers=2 loss=bpr",
+            "network=gru hidden_size=4 n_layers=2 loss=BPR",
+        ),
+        ("hybrid", "num_blocks=1 window=3", "n_layers=1 MAX_ITEM_LIST_LENGTH=3"),
+    ],
+)
+def test_recboles_names_and_values_are_those_of_the_model(model, own, theirs, segue, here):
+    """And those of the network in it."""
+    done(segue(f"run {model} events.csv --no-baselines --set epochs=1 {own} -o models/own"))
+    done(segue(f"run {model} events.csv --no-baselines --set epochs=1 {theirs} -o models/theirs"))
     own, theirs = (saved_model.read_facts(here / "models" / name) for name in ("own", "theirs"))
     assert theirs["experiment"] == own["experiment"]
     assert theirs["config"] == own["config"]

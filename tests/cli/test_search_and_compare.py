@@ -8,6 +8,7 @@ import re
 import sys
 
 import numpy as np
+import pytest
 
 from segue.errors import DataError
 from segue.models.base.rating import PairScorer
@@ -46,6 +47,15 @@ def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
     done(segue(f"run hgn events.csv --set {words} --no-baselines -o models/again"))
     again, saved = weights("models/again"), weights("models/found")
     assert all(np.array_equal(saved[key], again[key]) for key in again)
+
+
+@pytest.mark.parametrize(("network", "expected"), [("gru", "num_layers"), ("sasrec", "num_blocks")])
+def test_search_reads_recboles_names_of_the_network_of_a_hybrid(network, expected, segue, here):
+    (here / "hyper.test").write_text("learning_rate choice [0.01]\nn_layers choice [1]\n")
+    settings = f"--set network={network} epochs=1 hidden_size=4"
+    done(segue(f"search hybrid events.csv --space hyper.test {settings} --trials 1 --no-baselines --json found.json"))
+    found = json.loads((here / "found.json").read_text())
+    assert found["search"]["trials"][0]["settings"] == {"lr": 0.01, expected: 1}
 
 
 def test_search_uses_the_space_that_the_model_declares(segue, here, monkeypatch):

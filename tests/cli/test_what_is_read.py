@@ -92,6 +92,13 @@ def test_columns_that_no_model_reads_are_named(segue, visits):
     assert "--event-col kind: not read" not in stages
 
 
+def test_columns_that_the_network_of_a_hybrid_reads_are_read(segue, visits):
+    read = f"run hybrid shop.csv --event-col kind {SMALL} network=sasrec"
+    able = "; --set event_types=true of segue run and segue fit lets hybrid read them"
+    assert f"--event-col kind: not read by hybrid{able}" in said(segue, read)
+    assert "not read by" not in said(segue, f"{read} event_types=true")
+
+
 def test_a_column_of_sessions_that_no_model_reads_is_named(segue, visits):
     read = "visits.csv --session-col visit"
     able = "; --set sessions=starts of segue run and segue fit lets sasrec read them"
@@ -125,6 +132,8 @@ def test_a_column_of_impressions_that_no_model_reads_is_named(segue, here, visit
 def test_fit_gives_the_time_of_the_request(segue, visits):
     done(segue("fit hgn shop.csv --set epochs=1 embedding_dim=4 time=request"))
     done(segue("recommend models/hgn-final --user u3 --at 1600001000"))
+    done(segue("fit hybrid shop.csv --set network=hgn epochs=1 embedding_dim=4 time=request"))
+    done(segue("recommend models/hybrid-final --user u3 --at 1600001000"))
     done(segue("fit sasrec shop.csv --rerank hgn --rerank-set epochs=1 time=request --set epochs=1 embedding_dim=4"))
 
 

@@ -107,18 +107,19 @@ def _fitted_experiment(
         ConfigError: an unknown model or setting, or the saved model is another one.
     """
     from segue.evaluation.protocol import Protocol
+    from segue.models.registry import find
 
-    training = TrainingOptions(seed=seed, final=True)
-    experiment = make_experiment(model, Protocol.named("leave-one-out"), options, training)
+    training, protocol = TrainingOptions(seed=seed, final=True), Protocol.named("leave-one-out")
     if saved is None:
-        return experiment
+        return make_experiment(model, protocol, options, training)
     if options.preset is not None:
         raise ConfigError(f"--preset {options.preset}: the settings are those of {like}; change some with --set")
-    if saved.model.name != experiment.name:
-        raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {experiment.name}")
+    if saved.model.name != (name := find(model).name):
+        raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {name}")
     best = saved.about.get("training", {}).get("best")
     epochs = {"epochs": best} if best else {}
-    return replace(experiment, settings={**saved.model.config.as_dict(), **epochs, **experiment.settings})
+    settings = {**saved.model.config.as_dict(), **epochs}
+    return make_experiment(model, protocol, options, training, like=settings)
 
 
 def _protocol(stages: Sequence[Experiment], log: Log, saved: SavedModel | None) -> Protocol:
@@ -134,6 +135,6 @@ def _protocol(stages: Sequence[Experiment], log: Log, saved: SavedModel | None) 
         protocol = stored_protocol(saved)
     else:
         protocol = Protocol.named("ratings") if find(stages[0].model).task == "rating" else Protocol.guess(log)
-    if any(one.all_settings.get("time") == "request" for one in stages):
+    if any(one.setting("time") == "request" for one in stages):
         return protocol.with_settings({"request_time": "known"})
     return protocol

@@ -128,7 +128,7 @@ def _space(experiment: Experiment, path: Path | None) -> dict[str, Any]:
 
     kind = find(experiment.model)
     if path is not None:
-        return read_space(path, list(kind.Config.model_fields))
+        return read_space(path, kind.Config.known_settings(experiment.settings))
     space = kind.space_for(kind.configure(dict(experiment.settings), experiment.preset))
     return {name: domain for name, domain in space.items() if name not in experiment.settings}
 

@@ -10,7 +10,6 @@ from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.experiments.experiment import Experiment
-    from segue.models.base.model import Model
 
 MANY = 5  # models that are not named one by one
 READERS = {  # what lets a model read a column; and what a class of a model from outside says by itself
@@ -19,7 +18,7 @@ READERS = {  # what lets a model read a column; and what a class of a model from
     "sessions": ("starts", "session_rule"),
     "negative_sampling": ("impressions", None),
 }
-OFF = (None, False, "per_target", "shared")  # values of these settings with which no column is read
+OFF = (None, False, "none", "per_target", "shared")  # values of these settings with which no column is read
 
 
 def say_unread(reading: ReadingOptions, experiments: Sequence[Experiment], searched: Collection[str] = ()) -> None:
@@ -32,7 +31,7 @@ def say_unread(reading: ReadingOptions, experiments: Sequence[Experiment], searc
     """
 
     def is_set(name: str) -> bool:
-        return name in searched or any(one.all_settings.get(name) not in OFF for one in experiments)
+        return name in searched or any(one.setting(name) not in OFF for one in experiments)
 
     targets = any(getattr(one.protocol, "targets", ()) for one in experiments)
     held_out = any(one.protocol.by == "last-session" for one in experiments)
@@ -58,7 +57,7 @@ def _say_unread(option: str, experiments: Sequence[Experiment], setting: str) ->
 
     value, says_so = READERS[setting]
     kinds = {one.name: find(one.model) for one in experiments}
-    able = [name for name, kind in kinds.items() if _takes(kind, setting, value)]
+    able = {one.name: None for one in experiments if _takes(one, setting, value)}
     others = [kind for name, kind in kinds.items() if name not in able]
     if says_so and any(getattr(kind, says_so) is not getattr(BaseModel, says_so) for kind in others):
         return
@@ -67,7 +66,9 @@ def _say_unread(option: str, experiments: Sequence[Experiment], setting: str) ->
     say(f"{option}: not read by {names}{advice}")
 
 
-def _takes(kind: type[Model], setting: str, value: str) -> bool:
-    """Whether a model has a setting, which may have this value."""
-    field = kind.Config.model_fields.get(setting)
+def _takes(experiment: Experiment, setting: str, value: str) -> bool:
+    """Whether the model of an experiment, or the network in it, has a setting, which may have this value."""
+    from segue.models.registry import find
+
+    field = find(experiment.model).Config.known_settings(experiment.settings).get(setting)
     return field is not None and (field.annotation is bool or value in get_args(field.annotation))

@@ -70,7 +70,7 @@ class Experiment:
     baseline: bool = False
 
     def __post_init__(self) -> None:
-        find(self.model).configure(dict(self.settings), self.preset)
+        _ = self._config
         require(self.eval_every >= 1, f"eval_every={self.eval_every}: must be at least 1")
         require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
         require(0 <= self.seed < 2**63, f"seed={self.seed}: must lie between 0 and 2^63 - 1")
@@ -84,9 +84,18 @@ class Experiment:
         return find(self.model).name
 
     @property
+    def _config(self) -> Any:
+        return find(self.model).configure(dict(self.settings), self.preset)
+
+    def setting(self, name: str) -> Any:
+        """The value of a setting of the model, or of the network in it; None if it has none of this name."""
+        config = self._config
+        return config.setting(name) if name in config.known_settings(self.settings) else None
+
+    @property
     def all_settings(self) -> dict[str, Any]:
         """All settings of the model, and those of its training that can change its figures."""
-        config = find(self.model).configure(dict(self.settings), self.preset)
+        config = self._config
         names = ("seed", "monitor", "eval_every", "patience", "refit")
         return {**config.as_dict(), **{name: getattr(self, name) for name in names}}
 

@@ -100,7 +100,7 @@ class RerankOptions:
             return None
         if not self.is_saved:
             settings = parse_settings(self.rerank_set, "--rerank-set")
-            settings = own_settings(settings, find(self.rerank).Config.model_fields)
+            settings = own_settings(settings, find(self.rerank).Config.known_settings(settings))
             return replace(second, model=self.rerank, preset=self.rerank_preset, settings=settings, baseline=True)
         for option in options:
             raise ConfigError(f"{option}: {self.rerank} is trained already; give the name of a model to train another")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -185,8 +185,22 @@ def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[s
     return settings
 
 
-def make_experiment(model: str, protocol: Protocol, options: ModelOptions, training: TrainingOptions) -> Experiment:
+def make_experiment(
+    model: str,
+    protocol: Protocol,
+    options: ModelOptions,
+    training: TrainingOptions,
+    *,
+    like: Mapping[str, Any] | None = None,
+) -> Experiment:
     """The experiment that the options describe.
+
+    Args:
+        model: name of the model.
+        protocol: its protocol.
+        options: of the model.
+        training: of the training.
+        like: settings of another model, which those of the options change.
 
     Raises:
         ConfigError: an unknown model, preset or setting, or a value out of its range; or an option that needs
@@ -199,10 +213,11 @@ def make_experiment(model: str, protocol: Protocol, options: ModelOptions, train
     if protocol.arguments.get("valid") == 0 and protocol.by != "given":  # a log that brings its split may have some
         for option in [*training.of_validation, *(["--sample-users"] if protocol.sample_users else [])]:
             raise ConfigError(f"{option}: needs validation data, and --valid 0 leaves none; leave one of them out")
+    given = {**(like or {}), **options.settings}
     return Experiment(
         model=model,
         protocol=protocol,
-        settings=own_settings(options.settings, find(model).Config.model_fields),
+        settings={**(like or {}), **own_settings(options.settings, find(model).Config.known_settings(given))},
         preset=options.preset,
         seed=training.seed,
         monitor=training.monitor or "",

@@ -64,9 +64,11 @@ def own_settings(settings: Mapping[str, Any], known: Collection[str]) -> dict[st
         ConfigError: a setting has two names in `settings`.
     """
     own: dict[str, Any] = {}
+    names: dict[str, str] = {}  # under which they were given
     for name, value in settings.items():
         setting = own_name(name, known)
         if setting in own:
-            raise ConfigError(f"{setting} is given twice, as {name} too; keep one")
-        own[setting] = own_value(name, value)
+            other = names[setting] if name == setting else name
+            raise ConfigError(f"{setting} is given twice, as {other} too; keep one")
+        own[setting], names[setting] = own_value(name, value), name
     return own

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic.fields import FieldInfo
 
-from segue.config import Field
+from segue.config import Field, unknown_setting
 from segue.data.log import Log
 from segue.data.sessions import SessionRule
-from segue.errors import ConfigError, did_you_mean, require
+from segue.errors import ConfigError, require
 from segue.models.base.event_weights import EventWeightsConfig
 from segue.models.base.gradient_config import EpochsConfig, GradientModelConfig
 from segue.models.base.model import DirectModel, DotProductModel, GradientModel
@@ -80,6 +82,12 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         read = {name: config.setting(name) for name in given}
         return config.model_copy(update={"network_settings": read})
 
+    @classmethod
+    def known_settings(cls, given: Mapping[str, Any]) -> Mapping[str, FieldInfo]:
+        """The declarations of the settings of the hybrid, and of those of the network that is given."""
+        network = given.get("network", cls.model_fields["network"].default)
+        return {**find(network).Config.model_fields, **cls.model_fields}
+
     def check(self) -> None:
         super().check()
         kind = find(self.network)
@@ -90,10 +98,10 @@ class HybridConfig(EventWeightsConfig, EpochsConfig):
         )
         shared = [name for name in self.network_settings if name in type(self).model_fields]
         require(not shared, f"network_settings: {', '.join(shared)} is a setting of the hybrid itself; give it there")
-        known = {*kind.Config.model_fields, *type(self).model_fields}
+        known = self.known_settings({"network": self.network})
         for name in self.network_settings:
-            text = f"unknown setting {name!r}{did_you_mean(name, known)}; known to the hybrid and to {self.network}: "
-            require(name in known, text + ", ".join(sorted(known)))
+            knows = f"known to the hybrid and to {self.network}"
+            require(name in known, unknown_setting(kind.Config, name, known, knows))
         if self.neighbours is not None:
             direct_model(self.neighbours)
         _ = self.network_config
