@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -99,7 +100,7 @@ def serve(
             the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
             for catalogues of hundreds of thousands of items, and needs the extra ann.
     """
-    with paused_garbage_collection():
+    with paused_garbage_collection(), ExitStack() as unless_started:
         _check_extra()
         if keys.actions():
             require(keys.actions() == 1 and models is None, "give one of --new-key, --keys and --revoke, and no models")
@@ -116,31 +117,25 @@ def serve(
 
         classes = tuple(find(reference) for reference in model_class)
         listener = listen(host, port)
-        try:
-            service = start_service(
-                models,
-                store,
-                active=active,
-                import_events=events.import_events,
-                keep_days=limits.keep_outcomes,
-                loading=Loading(classes, approximate=search == "approximate", update=events.update),
-                say=say,
-            )
-        except BaseException:
-            listener.close()
-            raise
-        try:
-            found = limits_of(
-                host,
-                service.keys,
-                require_keys=limits.require_keys,
-                rate=limits.rate_limit,
-                connections=limits.max_connections,
-            )
-        except BaseException:
-            listener.close()
-            service.store.close()
-            raise
+        unless_started.callback(listener.close)
+        service = start_service(
+            models,
+            store,
+            active=active,
+            import_events=events.import_events,
+            keep_days=limits.keep_outcomes,
+            loading=Loading(classes, approximate=search == "approximate", update=events.update),
+            say=say,
+        )
+        unless_started.callback(service.store.close)
+        found = limits_of(
+            host,
+            service.keys,
+            require_keys=limits.require_keys,
+            rate=limits.rate_limit,
+            connections=limits.max_connections,
+        )
+        unless_started.pop_all()  # it is started, and closes them itself
     run_server(service, listener, found, say=say)
 
 

@@ -63,7 +63,7 @@ class Change:
     Attributes:
         before: the version of the history before; None if there was none.
         after: the version now.
-        events: the new events.
+        events: the new events, oldest first.
     """
 
     before: int | None
@@ -220,13 +220,18 @@ class EventLog:
             last = rows[-1].seq
 
     def after(self, seq: int, limit: int = 100_000) -> list[tuple[str, PastEvent]]:
-        """The users and the events that arrived after the one of a number, in the order of arrival."""
+        """The users and the events that arrived after that of a number, in the order of arrival, without features."""
         statement = select(*_OF_PAST).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
         with self.database.read() as connection:
             return [_with_user(row) for row in connection.execute(statement)]
 
     def newer(self, time: int, size: int = 100_000) -> Iterator[list[tuple[str, PastEvent]]]:
-        """The users and the events after a time, in the order of time, in blocks of a size."""
+        """The users and the events after a time, in the order of time, without features.
+
+        Args:
+            time: microseconds since 1970.
+            size: number of events in a block.
+        """
         place, last = tuple_(events.c.time, events.c.seq), (time, NO_SEQ)
         while True:
             statement = select(*_OF_PAST).where(place > last).order_by(events.c.time, events.c.seq).limit(size)
@@ -238,7 +243,13 @@ class EventLog:
             last = block[-1][1].time, block[-1][1].seq
 
     def until(self, user: str, time: int, limit: int) -> list[PastEvent]:
-        """The newest events of a user up to a time, as many as `limit`, oldest first."""
+        """The newest events of a user up to a time and at it, oldest first, without features.
+
+        Args:
+            user: name of the user.
+            time: microseconds since 1970.
+            limit: number of events.
+        """
         with self.database.read() as connection:
             rows = connection.execute(_UNTIL, {"user": user, "time": time, "limit": limit}).all()
         return [_with_user(row)[1] for row in reversed(rows)]
