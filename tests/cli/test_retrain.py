@@ -209,6 +209,25 @@ def test_events_that_were_imported_stay_when_events_are_selected_by_type(served,
     assert f"{old + len(new):,} of the {old + len(new):,} events that {folder} was saved with" in said
 
 
+def test_events_that_were_imported_stay_when_types_are_read(served, capsys):
+    """The next training has them, too; and a type that no event has is an error, as in a file."""
+    folder, url = served
+    assert status(["retrain", str(folder), "--store", url, "--events", "purchase"]) == 2
+    assert "column 'event' never has the value 'purchase'; it has 'imported'" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    new, old = walk(8, 12, 1), len(load(folder).log)
+    with closing(open_store(url)) as store:
+        store.events.append([Event(user, item, time * 1_000_000, "purchase") for user, item, time in new])
+        store.events.append([Event(user, item, time * 1_000_000 + 5, "view") for user, item, time in new])
+    for options in (["purchase"], ["purchase"], ["purchase", "--where", "event=purchase"], ["purchase", "imported"]):
+        assert status(["retrain", str(folder), "--store", url, "--always", "--events", *options]) == 0
+        log = load(folder).log
+        assert log.event_types == ("purchase", "imported")
+        assert np.bincount(log.column(log.event_type), minlength=3).tolist() == [0, len(new), old]
+        assert "are not among them" not in capsys.readouterr().err
+
+
 def test_events_without_a_value_do_not_keep_a_model_of_likes_from_being_trained_anew(served, capsys):
     folder, url = served
     add(url, [("u1", "i5", START + 30 * DAY)])

@@ -74,6 +74,10 @@ def test_types_are_read_in_the_order_in_which_they_are_named() -> None:
         ({"events": ["buy", "buy"]}, "name at least one type of event, and each once"),
         ({"event": "time", "time": ""}, None),
         ({"event": "item"}, "column 'item' cannot be both the item and the event"),
+        (
+            {"events": ["buy", "view"], "where": {"action": ["view", "cart"]}},
+            r"column 'action': 'cart' is selected, and is none of the types that are read \(buy, view\); name",
+        ),
     ],
 )
 def test_wrong_types_are_refused(options: dict[str, Any], message: str | None) -> None:
@@ -82,6 +86,16 @@ def test_wrong_types_are_refused(options: dict[str, Any], message: str | None) -
         return
     with pytest.raises(DataError, match=message):
         read_log(FRAME, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [([2.0, 1.0, 1.0], [1, 2]), (["2.0", "1.0", "1.0"], ["1", "2"]), ([False, True, True], ["True", "false"])],
+)
+def test_types_are_found_as_conditions_find_them(values: list[Any], names: list[Any]) -> None:
+    frame = FRAME[:3].drop("action").with_columns(user=pl.Series(["a", "b", "b"]), kind=pl.Series(values))
+    log = read_log(frame, events=names)
+    assert (log.event_types, log.event_type.tolist()) == (tuple(map(str, names)), [2, 1, 1])
 
 
 def test_columns_without_types_are_refused() -> None:

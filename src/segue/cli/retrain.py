@@ -93,10 +93,15 @@ def _with_imported(reading: ReadingOptions, store: Store) -> ReadingOptions:
     """Reading options under which the imported events stay: they are those that the old model was trained on."""
     from segue.event_store.event import IMPORTED
 
-    selected = reading.where or []
-    if not any(word.startswith("event=") for word in selected) or not store.imports.has_events():
+    where, types = reading.where or [], reading.events or []
+    selects = any(word.startswith("event=") for word in where)
+    if not (selects or types) or not store.imports.has_events():
         return reading
-    return replace(reading, where=[*selected, f"event={IMPORTED}"])
+    return replace(
+        reading,
+        where=[*where, f"event={IMPORTED}"] if selects else reading.where,
+        events=[*types, IMPORTED] if types and IMPORTED not in types else reading.events,
+    )
 
 
 def _compared(done: Retrained) -> str:

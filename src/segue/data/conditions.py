@@ -70,7 +70,7 @@ def matching_rows(frame: pl.DataFrame, where: Conditions, source: str) -> pl.Ser
         check_dates(frame[column], f"{source}, column {column!r}")
         fits = pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
         for value in wanted:
-            has = _has_value(frame[column], value)
+            has = has_value(frame[column], value)
             if not has.any():
                 raise DataError(f"{source}: {_never(frame[column], value)}")
             fits |= has
@@ -78,8 +78,8 @@ def matching_rows(frame: pl.DataFrame, where: Conditions, source: str) -> pl.Ser
     return mask
 
 
-def _has_value(values: pl.Series, value: Any) -> pl.Series:
-    """(N,) whether each entry is the value, or is a list with it."""
+def has_value(values: pl.Series, value: Any) -> pl.Series:
+    """(N,) whether each entry is the value, or is a list with it, as conditions compare them."""
     values = _comparable(values)
     if isinstance(values.dtype, pl.List):
         wanted = _typed(value, values.dtype.inner)

@@ -107,7 +107,8 @@ class ColumnOptions:
         """The rows that fit the conditions and have one of the types that are read, and the column of the types."""
         rating = self.roles["rating"] or ("rating" if needs_ratings else "")
         features = [name.removesuffix(CATEGORY) for name in self._features]
-        needed = {*self.where, rating, self.event or "", *features}
+        event = self.event or ("event" if self.events else "")  # as a store calls it
+        needed = {*self.where, rating, event, *features}
         table = open_table(source, delimiter=delimiter, header=header, needed=needed)
         types = TypeColumn.choose(self.event, self.events, table.columns, table.where)
         table = select_events(table, types.conditions(self.where))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from segue.data.conditions import as_conditions
+from segue.data.conditions import as_conditions, has_value
 from segue.data.readers.event_types import MAX_TYPES, type_columns
 from segue.data.readers.values import first_row, is_empty
 from segue.errors import DataError
@@ -69,7 +69,8 @@ class TypeColumn:
         """(R,) the type of each row, from 1, and the names of the types.
 
         Raises:
-            DataError: a value is missing, is no text or number, or there are too many different ones.
+            DataError: a value is missing, is no text or number, or is none of the types that are read; or there are too
+                many different ones.
         """
         if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
             raise DataError(f"{where}: {values.dtype} is no type of an event; name another column, or {_WITHOUT}")
@@ -78,12 +79,18 @@ class TypeColumn:
                 f"{where}, row {first_row(empty)}: empty, as in {int(empty.sum()):,} of {len(values):,} rows; fill it "
                 f"in, name the types that are read (--events), or {_WITHOUT}"
             )
-        words = values.cast(pl.String)
-        names = self.names or tuple(sorted(words.unique().to_list()))
+        names = self.names or tuple(sorted(values.cast(pl.String).unique().to_list()))
         if len(names) > MAX_TYPES:
             raise DataError(
                 f"{where}: {len(names):,} different values, such as {', '.join(names[:3])}, are no types of events "
                 f"(at most {MAX_TYPES}); name another column, or {_WITHOUT}"
             )
-        ids = words.replace_strict(list(names), list(range(1, len(names) + 1)), return_dtype=pl.Int8)
-        return ids.to_numpy(), names
+        ids = np.zeros(len(values), np.int8)
+        for number, name in enumerate(names, 1):
+            ids[has_value(values, name).to_numpy()] = number
+        if not ids.all():
+            raise DataError(
+                f"{where}: {str(values[int(ids.argmin())])!r} is selected, and is none of the types that are read "
+                f"({', '.join(names)}); name it in events (--events) too, or leave it out of where (--where)"
+            )
+        return ids, names
