@@ -21,6 +21,7 @@ from segue.event_store import arrivals
 from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model, Sizes
+from segue.models.neighbours import learnt_counts
 from segue.models.neighbours.learnt_counts import LearntCounts
 from segue.service.models import event_learner
 from segue.service.models.event_learner import EventLearner
@@ -124,13 +125,89 @@ async def run(one: Process, two: Process, steps: list) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(STEP, max_size=8), st.integers(5, 9))  # a transaction has at most 5 events
-def test_two_services_have_learnt_each_event_of_the_store_once(folder, tmp_path_factory, steps, unsettled):
+@given(
+    st.lists(STEP, max_size=8),
+    st.integers(5, 9),  # a transaction has at most 5 events
+    st.sampled_from([1, 2, 50]),
+    st.integers(1, 5),
+)
+def test_two_services_have_learnt_each_event_of_the_store_once(
+    folder, tmp_path_factory, steps, unsettled, window, at_a_time
+):
     url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'events.db'}"
     with pytest.MonkeyPatch.context() as patch, closing(open_store(url)) as store:
         patch.setattr(arrivals, "UNSETTLED", unsettled)
+        patch.setattr(event_learner, "EVENTS_AT_A_TIME", at_a_time)
+        patch.setattr(learnt_counts, "RELATIONS", reaching(window))
         import_histories(store, load(folder))
         asyncio.run(run(Process(folder, store), Process(folder, store), steps))
+
+
+def reaching(distance: int) -> tuple[learnt_counts.Relation, ...]:
+    """The relations of learnt counts for events that are at most so far apart."""
+    return tuple(
+        replace(one, pairs=replace(one.pairs, max_distance=min(one.pairs.max_distance, distance)))
+        for one in learnt_counts.RELATIONS
+    )
+
+
+def test_a_late_event_changes_what_was_learnt_of_the_next_ones_that_read_it(folder, tmp_path, monkeypatch):
+    """And of no others, however many events come after it; nor does one that is not newer than the training."""
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        service, updates = Process(folder, store), []
+        update = service.model.model.update
+        monkeypatch.setattr(
+            service.model.model, "update", lambda *args, **kw: (updates.append(args), update(*args, **kw))
+        )
+        store.events.append([Event("c", ITEMS[n % 4], NEWEST + n * SECOND) for n in range(399, 0, -1)])
+        asyncio.run(service.follow())
+        assert len(updates) == 399
+        store.sessions.join("s1", "c")
+        for seconds, num_updates in ((0.5, 101), (-5, 100), (200.5, 101), (399.5, 1)):
+            updates.clear()
+            asyncio.run(service.send([Event("c", "i3", NEWEST + round(seconds * SECOND))]))
+            assert len(updates) == num_updates
+        model, learnt = expected(folder, store)
+        assert service.learner.num_learnt == learnt
+        torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("meanwhile", ["", "follow", "joined elsewhere", "erased"])
+def test_many_events_of_a_user_are_learnt_in_parts_between_which_others_are_served(
+    folder, tmp_path, monkeypatch, meanwhile
+):
+    monkeypatch.setattr(event_learner, "EVENTS_AT_A_TIME", 5)
+    first = [Event("s1", ITEMS[n % 4], NEWEST + n * SECOND) for n in range(-3, 40)]
+    late = [Event("s1", ITEMS[n % 3], NEWEST + n * SECOND - 9) for n in range(40, -9, -1)]
+    other = [Event("c", ITEMS[n], NEWEST + n * SECOND) for n in range(4)]
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        service = Process(folder, store)
+
+        async def change() -> None:
+            if meanwhile == "joined elsewhere":  # another service stores the next event of the user
+                store.sessions.join("s1", "a")
+                store.events.append([Event("a", "i1", NEWEST + 99 * SECOND)])
+            elif meanwhile == "erased":
+                service.learner.forget(dict.fromkeys(store.erasures.erase("c").names))
+            await service.follow()
+
+        async def learn(events: list[Event]) -> int:
+            learning, num_served = asyncio.create_task(service.send(events)), 0
+            while not learning.done():
+                await asyncio.sleep(0)
+                num_served += 1
+                if meanwhile and num_served == 4:
+                    await change()
+            await learning
+            return num_served
+
+        for events in ([*first, *other], [*late, *other]):
+            num_served = asyncio.run(learn(events))
+            assert num_served >= (4 if meanwhile else 8)
+            asyncio.run(service.follow())
+            model, learnt = expected(folder, store)
+            assert service.learner.num_learnt == learnt
+            torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
 
 
 def test_what_is_known_of_a_user_who_came_back_after_an_erasure_is_not_read_with_each_event(

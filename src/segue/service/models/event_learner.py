@@ -7,7 +7,8 @@
 What a model has learnt is a function of the events in the store: of each user's events after the time of the newest
 one that it was trained on, in the order of time. It does not depend on the order in which they came, on how often they
 were sent, on which service stored them, or on restarts. Where an event comes before others that were learnt already, or
-goes with its user, or a session is joined to a user, what was learnt after it is taken out and learnt anew.
+goes with its user, or a session is joined to a user, what was learnt after it is taken out and learnt anew: of as many
+events as the model reads before another one (`update_window`), since what is learnt of later ones is the same.
 
 Left out are events of items that the model does not know, and of types that its log does not have, if that has types.
 
@@ -21,22 +22,24 @@ what was read of a session or a user before they were joined.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
 from segue.event_store.arrivals import Arrivals, settled_cut
 from segue.event_store.event_log import Change, PastEvent
+from segue.event_store.slices import slices
 from segue.event_store.store import Store
 from segue.service.models.known_events import NO_EVENTS, KnownEvents
 from segue.service.users.history_import import event_times
 from segue.serving.saved_model import SavedModel
 
 MAX_CONTEXT = 1_000  # events of a user that are read to find those that a model reads before the first new one
-USERS_AT_A_TIME = 50  # whose events are learnt before requests are answered again
+EVENTS_AT_A_TIME = 50  # that are learnt before requests are answered again
 FEW_USERS = 2  # of whom is read in an SQLite file without a thread, which would take longer
 UserEvents = Mapping[str, Sequence[PastEvent]]
+Part = tuple[str, Sequence[PastEvent], "_UserContext | None"]  # a user, events, and the context if it is read
 
 
 @dataclass(frozen=True)
@@ -148,12 +151,15 @@ class EventLearner:
         self._joined.append(joined)
         try:
             contexts = await asyncio.to_thread(self._read, store, to_read) if in_thread else self._read(store, to_read)
-            for place, (user, unseen) in enumerate(new.items(), 1):
+            size = 0
+            for user, part, context in self._parts(new, contexts):
                 if num_forgotten != self._num_forgotten:
                     return  # some may be erased; `follow` reads the others again
                 if user not in joined:  # else `follow` reads the events again, as those of the user they have now
-                    self._learn(user, unseen, contexts.get(user))
-                if place % USERS_AT_A_TIME == 0:
+                    self._learn(user, part, context)
+                size += 1 + len(part)
+                if size >= EVENTS_AT_A_TIME:
+                    size = 0
                     await asyncio.sleep(0)
         finally:
             self._joined = [one for one in self._joined if one is not joined]
@@ -191,6 +197,19 @@ class EventLearner:
             elif event.seq not in self._arrivals:
                 found.append(event)
         return found
+
+    def _parts(self, events: UserEvents, contexts: Mapping[str, _UserContext]) -> Iterator[Part]:
+        """Users with events, in the order of time, and so few that they are learnt in a moment.
+
+        A user's context comes with the first ones. Others follow while the user is known: if the events became those of
+        another user, `follow` reads them again.
+        """
+        for user, of_user in events.items():
+            ordered = sorted(of_user, key=lambda event: (event.time, event.seq))
+            yield user, ordered[:EVENTS_AT_A_TIME], contexts.get(user)
+            for part in slices(ordered[EVENTS_AT_A_TIME:], EVENTS_AT_A_TIME):
+                if user in self._known:
+                    yield user, part, None
 
     def _read(self, store: Store, events: UserEvents) -> dict[str, _UserContext]:
         """Read the contexts of users, where they are not known or became others. May run in a thread.
@@ -249,27 +268,29 @@ class EventLearner:
         self._arrivals.settle()
 
     def _replace(self, user: str, events: KnownEvents) -> None:
-        """Let the events of a user be others. From the first that differs, the old ones are taken out, the new learnt.
+        """Let the events of a user be others. Where they differ, the old ones are taken out, and the new ones learnt.
 
         A user of whom nothing is learnt then is not known any more.
         """
         known = self._known.pop(user, NO_EVENTS)
-        first = known.num_common(events)
-        self._count(known, first, -1)
-        self._count(events, first, 1)
+        first, last = known.num_common(events)
+        self._count(known, first, last, -1)
+        self._count(events, first, last, 1)
         if events.num_until(self.until) < len(events.ids):
             self._known[user] = events
         else:
             self._sessions.pop(user, None)
             self._versions.pop(user, None)
 
-    def _count(self, events: KnownEvents, first: int, count: int) -> None:
+    def _count(self, events: KnownEvents, first: int, last: int, count: int) -> None:
         """Learn the events from the place `first` on, each after those before it, or take them out (`count` of -1).
 
-        Those up to the end of the training are only read before others.
+        Those up to the end of the training are only read before others. Of the `last` ones, which are not new, those
+        are left as they are that are read after the same events as before.
         """
         window, ids = self.model.update_window, events.ids
-        for place in range(max(first, events.num_until(self.until)), len(ids)):
+        stop = len(ids) if window is None else min(len(ids), len(ids) - last + window)
+        for place in range(max(first, events.num_until(self.until)), stop):
             begin = 0 if window is None else max(0, place - window)
             self.model.update([ids[begin:place].tolist()], [int(ids[place])], count=count)
             self.num_learnt += count

@@ -44,11 +44,17 @@ class KnownEvents:
         """The number of events up to a time, that one included."""
         return int(np.searchsorted(self.order[:, 0], time, side="right"))
 
-    def num_common(self, other: KnownEvents) -> int:
-        """The number of events with which both begin."""
-        length = min(len(self.ids), len(other.ids))
-        differs = (self.order[:length] != other.order[:length]).any(1)
-        return int(differs.argmax()) if differs.any() else length
+    def num_common(self, other: KnownEvents) -> tuple[int, int]:
+        """The number of events with which both begin, and of further ones with which both end."""
+        first = _num_equal(self.order, other.order)
+        return first, _num_equal(self.order[first:][::-1], other.order[first:][::-1])
+
+
+def _num_equal(one: Ids, other: Ids) -> int:
+    """The number of rows with which both begin."""
+    length = min(len(one), len(other))
+    differs = (one[:length] != other[:length]).any(1)
+    return int(differs.argmax()) if differs.any() else length
 
 
 def _sorted(order: Ids, ids: Ids) -> tuple[Ids, Ids]:
