@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours import learnt_counts
 from segue.models.neighbours.learnt_counts import LearntCounts
-from segue.service.models import event_learner
+from segue.service.models import event_learner, model_updates
 from segue.service.models.event_learner import EventLearner
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.history_import import import_histories
@@ -102,7 +103,7 @@ async def run(one: Process, two: Process, steps: list) -> None:
         if kind == "erase":
             names = dict.fromkeys(store.erasures.erase(events[0].user).names)
             for process in (one, two):
-                process.learner.forget(names)
+                await process.learner.forget(names)
         elif kind == "join":
             session, user = SESSIONS[len(events) % 2], events[0].user
             owner = store.sessions.owner(user)
@@ -137,7 +138,8 @@ def test_two_services_have_learnt_each_event_of_the_store_once(
     url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'events.db'}"
     with pytest.MonkeyPatch.context() as patch, closing(open_store(url)) as store:
         patch.setattr(arrivals, "UNSETTLED", unsettled)
-        patch.setattr(event_learner, "EVENTS_AT_A_TIME", at_a_time)
+        for module in (event_learner, model_updates):
+            patch.setattr(module, "AT_A_TIME", at_a_time)
         patch.setattr(learnt_counts, "RELATIONS", reaching(window))
         import_histories(store, load(folder))
         asyncio.run(run(Process(folder, store), Process(folder, store), steps))
@@ -167,47 +169,72 @@ def test_a_late_event_changes_what_was_learnt_of_the_next_ones_that_read_it(fold
             updates.clear()
             asyncio.run(service.send([Event("c", "i3", NEWEST + round(seconds * SECOND))]))
             assert len(updates) == num_updates
-        model, learnt = expected(folder, store)
-        assert service.learner.num_learnt == learnt
-        torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
+        assert_learnt(service)
 
 
-@pytest.mark.parametrize("meanwhile", ["", "follow", "joined elsewhere", "erased"])
-def test_many_events_of_a_user_are_learnt_in_parts_between_which_others_are_served(
-    folder, tmp_path, monkeypatch, meanwhile
-):
-    monkeypatch.setattr(event_learner, "EVENTS_AT_A_TIME", 5)
+async def num_served(learning: Awaitable[None], meanwhile: Callable[[], Awaitable[None]] | None = None) -> int:
+    """How often others are served while a model learns; at the fourth time, `meanwhile` is."""
+    task, served = asyncio.ensure_future(learning), 0
+    while not task.done():
+        await asyncio.sleep(0)
+        served += 1
+        if meanwhile is not None and served == 4:
+            await meanwhile()
+    await task
+    return served
+
+
+@pytest.mark.parametrize("what", ["nothing", "follow", "joined", "joined elsewhere", "erased"])
+def test_many_events_are_learnt_a_few_at_a_time_whatever_happens_meanwhile(folder, tmp_path, monkeypatch, what):
+    for module in (event_learner, model_updates):
+        monkeypatch.setattr(module, "AT_A_TIME", 5)
     first = [Event("s1", ITEMS[n % 4], NEWEST + n * SECOND) for n in range(-3, 40)]
     late = [Event("s1", ITEMS[n % 3], NEWEST + n * SECOND - 9) for n in range(40, -9, -1)]
     other = [Event("c", ITEMS[n], NEWEST + n * SECOND) for n in range(4)]
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
         service = Process(folder, store)
 
-        async def change() -> None:
-            if meanwhile == "joined elsewhere":  # another service stores the next event of the user
+        async def meanwhile() -> None:
+            if what == "joined":
+                store.sessions.join("s1", "a")
+                await service.learner.join(store, "s1", "a")
+            elif what == "joined elsewhere":  # another service stores the next event of the user
                 store.sessions.join("s1", "a")
                 store.events.append([Event("a", "i1", NEWEST + 99 * SECOND)])
-            elif meanwhile == "erased":
-                service.learner.forget(dict.fromkeys(store.erasures.erase("c").names))
+            elif what == "erased":
+                await service.learner.forget(dict.fromkeys(store.erasures.erase("c").names))
             await service.follow()
 
-        async def learn(events: list[Event]) -> int:
-            learning, num_served = asyncio.create_task(service.send(events)), 0
-            while not learning.done():
-                await asyncio.sleep(0)
-                num_served += 1
-                if meanwhile and num_served == 4:
-                    await change()
-            await learning
-            return num_served
-
         for events in ([*first, *other], [*late, *other]):
-            num_served = asyncio.run(learn(events))
-            assert num_served >= (4 if meanwhile else 8)
+            served = asyncio.run(num_served(service.send(events), None if what == "nothing" else meanwhile))
+            assert served >= (8 if what == "nothing" else 4)
             asyncio.run(service.follow())
-            model, learnt = expected(folder, store)
-            assert service.learner.num_learnt == learnt
-            torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
+            assert_learnt(service)
+        known = service.learner.users()
+        assert asyncio.run(num_served(service.learner.forget(dict.fromkeys(known)))) >= 8
+        assert service.learner.num_learnt == 0
+
+
+def test_the_events_of_many_users_are_learnt_a_few_at_a_time(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(event_learner, "FEW_USERS", 1000)  # of all, the store is read at once
+    for module in (event_learner, model_updates):
+        monkeypatch.setattr(module, "AT_A_TIME", 5)
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        service, num_known = Process(folder, store), []
+
+        async def meanwhile() -> None:
+            num_known.append(len(service.learner.users()))
+
+        events = [Event(f"u{n}", "i1", NEWEST + SECOND) for n in range(100)]
+        asyncio.run(num_served(service.send(events), meanwhile))
+        assert 0 < num_known[0] < len(service.learner.users()) == 100
+
+
+def assert_learnt(service: Process) -> None:
+    """Check that a model has learnt what the store has."""
+    model, learnt = expected(service.folder, service.store)
+    assert service.learner.num_learnt == learnt
+    torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
 
 
 def test_what_is_known_of_a_user_who_came_back_after_an_erasure_is_not_read_with_each_event(
@@ -220,7 +247,7 @@ def test_what_is_known_of_a_user_who_came_back_after_an_erasure_is_not_read_with
         asyncio.run(service.learner.join(store, "s1", "c"))
         store.erasures.erase("c")  # with the sessions
         asyncio.run(service.send([Event("c", "i3", erased + SECOND)]))
-        service.learner.forget({"c": erased})
+        asyncio.run(service.learner.forget({"c": erased}))
         store.events.append([Event("c", "i0", erased + 2 * SECOND)])  # by another service
         asyncio.run(service.follow())
         monkeypatch.setattr(store.events, "until", None)
@@ -264,6 +291,4 @@ def test_events_of_a_session_that_is_joined_while_they_are_learnt_are_those_of_i
         for meet in (join_after_what_is_learnt_was_read, join_between_commit_and_learning):
             asyncio.run(meet())
             asyncio.run(service.follow())
-            model, learnt = expected(folder, store)
-            assert service.learner.num_learnt == learnt
-            torch.testing.assert_close(service.model.model.score(BATCH), model.score(BATCH), atol=1e-9, rtol=0)
+            assert_learnt(service)

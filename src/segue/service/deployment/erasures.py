@@ -63,8 +63,10 @@ class Erasures:
         try:
             erased = await in_time(asyncio.to_thread(self.table.erase, user), CHANGE_ADVICE)
             names = dict.fromkeys(erased.names)
-            for one in self._of_users():
-                one.forget(names)
+            for cache in self._caches():
+                cache.forget(names)
+            for learner in self._learners():
+                await learner.forget(names)
             return erased, await self._erase(dict.fromkeys(self.models(), names))
         finally:
             self._lock.release()
@@ -83,8 +85,10 @@ class Erasures:
                 return
             self.failed = {}
             erased = await in_time(asyncio.to_thread(self.table.names))
-            for one in self._of_users():
-                one.forget(await in_time(asyncio.to_thread(erased.among, one.users())))
+            for cache in self._caches():
+                cache.forget(await in_time(asyncio.to_thread(erased.among, cache.users())))
+            for learner in self._learners():
+                await learner.forget(await in_time(asyncio.to_thread(erased.among, learner.users())))
             await self._erase(await in_time(asyncio.to_thread(self._known, erased, models)))
             if self.failed:
                 raise ArtefactError("; ".join(self.failed.values()))
@@ -96,10 +100,13 @@ class Erasures:
         if num_erasures != self._num_emptied and await asyncio.to_thread(self.table.database.empty_journal):
             self._num_emptied = num_erasures
 
-    def _of_users(self) -> list[Histories | LiveStates | EventLearner]:
+    def _caches(self) -> list[Histories | LiveStates]:
         """What is in memory of users, whether or not a model was trained on them."""
-        of_models = [one for loaded in self.models() for one in (loaded.states, loaded.learner) if one is not None]
-        return [self.histories, *of_models]
+        return [self.histories, *(loaded.states for loaded in self.models() if loaded.states is not None)]
+
+    def _learners(self) -> list[EventLearner]:
+        """What models have learnt of users since their training."""
+        return [loaded.learner for loaded in self.models() if loaded.learner is not None]
 
     def _known(self, erased: ErasedNames, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
         """The erased users whom models or their folders know, and the times up to which their events are erased."""

@@ -14,32 +14,31 @@ Left out are events of items that the model does not know, and of types that its
 
 Nothing of this is saved: after a restart, `catch_up` learns all from the store, before the model answers. From then on
 `apply`, `follow`, `join` and `forget` are called in the event loop, which alone changes the model and what is known of
-users. Threads only read the store for them. So two of these calls meet only where one awaits such a read. Both may
-then learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it, nor
-what was read of a session or a user before they were joined.
+users. Threads only read the store for them. What is known of a user changes at once, and the model follows a few events
+at a time (`ModelUpdates`). So two of these calls meet only between users, or where one awaits a read. Both may then
+learn an event: it counts once, by its number of arrival. What was read before a `forget` is not used after it, nor what
+was read of a session or a user before they were joined.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
 from segue.event_store.arrivals import Arrivals, settled_cut
 from segue.event_store.event_log import Change, PastEvent
-from segue.event_store.slices import slices
 from segue.event_store.store import Store
 from segue.service.models.known_events import NO_EVENTS, KnownEvents
+from segue.service.models.model_updates import AT_A_TIME, ModelUpdates
 from segue.service.users.history_import import event_times
 from segue.serving.saved_model import SavedModel
 
 MAX_CONTEXT = 1_000  # events of a user that are read to find those that a model reads before the first new one
-EVENTS_AT_A_TIME = 50  # that are learnt before requests are answered again
 FEW_USERS = 2  # of whom is read in an SQLite file without a thread, which would take longer
 UserEvents = Mapping[str, Sequence[PastEvent]]
-Part = tuple[str, Sequence[PastEvent], "_UserContext | None"]  # a user, events, and the context if it is read
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,23 @@ class EventLearner:
     Attributes:
         until: the time of the newest event that the model was trained on, in microseconds since 1970; see
             `trained_until`.
-        num_learnt: number of events that it has learnt.
     """
 
     def __init__(self, saved: SavedModel, token_ids: Mapping[str, int]) -> None:
         self.model, self.token_ids = saved.model, token_ids
         self.until, self.types = trained_until(saved), frozenset(saved.log.event_types)
-        self.num_learnt = 0
         self._known: dict[str, KnownEvents] = {}  # of users with events that were learnt; those before them, too
         self._sessions: dict[str, frozenset[str]] = {}  # which were joined to such a user, if any
         self._versions: dict[str, int] = {}  # of such a user's history after the last own `apply`
         self._arrivals: Arrivals | None = None  # the events that were seen; None before `catch_up`
         self._num_forgotten = 0  # calls of `forget`: what was read before one may be gone
+        self._updates = ModelUpdates(saved.model)  # what is known of users, and not in the model yet
         self._joined: list[set[str]] = []  # sessions and users that were joined during each `add` that is under way
+
+    @property
+    def num_learnt(self) -> int:
+        """The number of events that the model has learnt."""
+        return self._updates.num_learnt
 
     def catch_up(self, store: Store) -> None:
         """Learn all that the store has, before the model answers; again, it does nothing. May run in a thread.
@@ -95,6 +98,7 @@ class EventLearner:
         self._arrivals = arrivals  # not before all is read: what follows cannot fail
         for user, of_user in events.items():
             self._learn(user, of_user, contexts.get(user))
+            self._updates.make()
 
     async def follow(self, store: Store) -> None:
         """Learn what other services stored.
@@ -151,24 +155,22 @@ class EventLearner:
         self._joined.append(joined)
         try:
             contexts = await asyncio.to_thread(self._read, store, to_read) if in_thread else self._read(store, to_read)
-            size = 0
-            for user, part, context in self._parts(new, contexts):
+            for user, unseen in new.items():
                 if num_forgotten != self._num_forgotten:
-                    return  # some may be erased; `follow` reads the others again
+                    break  # some may be erased; `follow` reads the others again
                 if user not in joined:  # else `follow` reads the events again, as those of the user they have now
-                    self._learn(user, part, context)
-                size += 1 + len(part)
-                if size >= EVENTS_AT_A_TIME:
-                    size = 0
-                    await asyncio.sleep(0)
+                    self._learn(user, unseen, contexts.get(user))
+                if len(self._updates) >= AT_A_TIME:
+                    await self._updates.make_all()
         finally:
             self._joined = [one for one in self._joined if one is not joined]
+        await self._updates.make_all()
 
     def users(self) -> list[str]:
         """The users whose events were learnt."""
         return list(self._known)
 
-    def forget(self, users: Mapping[str, int | None]) -> None:
+    async def forget(self, users: Mapping[str, int | None]) -> None:
         """Take out what was learnt of erased users. What the store still has of it came afterwards; `follow` learns it.
 
         Args:
@@ -182,6 +184,7 @@ class EventLearner:
                 self._replace(user, kept)
                 if self._arrivals is not None:
                     self._arrivals.look_again(known.order[: len(known.ids) - len(kept.ids), 1].tolist())
+        await self._updates.make_all()
 
     def _item_id(self, event: PastEvent) -> int:
         """The id of the item of an event that is to be learnt or read before one; 0 for another event."""
@@ -197,19 +200,6 @@ class EventLearner:
             elif event.seq not in self._arrivals:
                 found.append(event)
         return found
-
-    def _parts(self, events: UserEvents, contexts: Mapping[str, _UserContext]) -> Iterator[Part]:
-        """Users with events, in the order of time, and so few that they are learnt in a moment.
-
-        A user's context comes with the first ones. Others follow while the user is known: if the events became those of
-        another user, `follow` reads them again.
-        """
-        for user, of_user in events.items():
-            ordered = sorted(of_user, key=lambda event: (event.time, event.seq))
-            yield user, ordered[:EVENTS_AT_A_TIME], contexts.get(user)
-            for part in slices(ordered[EVENTS_AT_A_TIME:], EVENTS_AT_A_TIME):
-                if user in self._known:
-                    yield user, part, None
 
     def _read(self, store: Store, events: UserEvents) -> dict[str, _UserContext]:
         """Read the contexts of users, where they are not known or became others. May run in a thread.
@@ -268,32 +258,29 @@ class EventLearner:
         self._arrivals.settle()
 
     def _replace(self, user: str, events: KnownEvents) -> None:
-        """Let the events of a user be others. Where they differ, the old ones are taken out, and the new ones learnt.
+        """Let the events of a user be others. Where they differ, the old ones are to be taken out, the new ones learnt.
 
         A user of whom nothing is learnt then is not known any more.
         """
         known = self._known.pop(user, NO_EVENTS)
         first, last = known.num_common(events)
-        self._count(known, first, last, -1)
-        self._count(events, first, last, 1)
+        self._update(known, first, last, -1)
+        self._update(events, first, last, 1)
         if events.num_until(self.until) < len(events.ids):
             self._known[user] = events
         else:
             self._sessions.pop(user, None)
             self._versions.pop(user, None)
 
-    def _count(self, events: KnownEvents, first: int, last: int, count: int) -> None:
-        """Learn the events from the place `first` on, each after those before it, or take them out (`count` of -1).
+    def _update(self, events: KnownEvents, first: int, last: int, count: int) -> None:
+        """Let the events from the place `first` on wait to be learnt, or to be taken out (`count` of -1).
 
         Those up to the end of the training are only read before others. Of the `last` ones, which are not new, those
         are left as they are that are read after the same events as before.
         """
-        window, ids = self.model.update_window, events.ids
-        stop = len(ids) if window is None else min(len(ids), len(ids) - last + window)
-        for place in range(max(first, events.num_until(self.until)), stop):
-            begin = 0 if window is None else max(0, place - window)
-            self.model.update([ids[begin:place].tolist()], [int(ids[place])], count=count)
-            self.num_learnt += count
+        window, size = self.model.update_window, len(events.ids)
+        stop = size if window is None else min(size, size - last + window)
+        self._updates.add(events.ids, range(max(first, events.num_until(self.until)), stop), count)
 
 
 def make_learner(saved: SavedModel, token_ids: Mapping[str, int]) -> EventLearner | None:
