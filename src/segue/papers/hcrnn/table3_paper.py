@@ -77,7 +77,9 @@ def methods_as_printed(log: str, *, refit: bool, with_three_seeds: Collection[st
     )
 
 
-METHODS = methods_as_printed("citeulike", refit=False, with_three_seeds=("NARM", "GRU4REC"))
+METHODS = methods_as_printed(
+    "citeulike", refit=False, with_three_seeds=("BPR-MF", "LSTM4REC", "GRU4REC", "NARM", "STAMP")
+)
 TABLE = PrintedTable(
     title="HCRNN (AAAI 2019), Table 3, CiteULike, the authors' split, as the paper says",
     log="citeulike",

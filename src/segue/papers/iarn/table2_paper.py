@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from segue.experiments.experiment import Experiment
+from segue.models.registry import find
 from segue.papers.iarn.common import CLOTHING_SETUP, METRICS, LogSetup
 from segue.papers.iarn.printed import FULL
 from segue.papers.iarn.table2 import EXTRA_BASELINES, UNSAID, methods_on, published_on
@@ -54,7 +55,8 @@ def methods_as_printed(setup: LogSetup, *, iarn_lr: float) -> tuple[Method, ...]
         experiment = Experiment(
             model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2, monitor=monitor
         )
-        return printed_method(name, experiment, printed[name], **setup.columns_of(published[name]), **more)
+        seeds = setup.seeds if find(model).depends_on_seed else setup.seeds[:1]
+        return printed_method(name, experiment, printed[name], seeds=seeds, **setup.columns_of(published[name]), **more)
 
     return (
         *(one for one in methods_on(setup) if one.name in EXTRA_BASELINES),
@@ -103,7 +105,7 @@ def iarn_as_printed(setup: LogSetup, name: str, *, lr: float) -> Method:
     features = {} if encoder == "none" else {**setup.features, "feature_encoder": encoder}
     settings = {**features, "lr": lr, **IARN_SETTINGS}
     experiment = Experiment(model="iarn", protocol=setup.protocol, settings=settings, refit=True, patience=2)
-    return printed_method(name, experiment, printed, trials=(), choose_epochs=False)
+    return printed_method(name, experiment, printed, trials=(), choose_epochs=False, seeds=setup.seeds)
 
 
 METHODS = methods_as_printed(CLOTHING_SETUP, iarn_lr=1e-3)
