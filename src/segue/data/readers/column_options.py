@@ -93,20 +93,16 @@ class ColumnOptions:
             _stem(source),
             self.time_format,
             types=types,
-            features=self._features,
+            features=list(self.event_features),
             drop_empty=self.drop_empty,
         )
-
-    @property
-    def _features(self) -> list[str]:
-        return [self.event_features] if isinstance(self.event_features, str) else list(self.event_features)
 
     def _open(
         self, source: Any, delimiter: str | None, header: bool | None, *, needs_ratings: bool
     ) -> tuple[Table, TypeColumn]:
         """The rows that fit the conditions and have one of the types that are read, and the column of the types."""
         rating = self.roles["rating"] or ("rating" if needs_ratings else "")
-        features = [name.removesuffix(CATEGORY) for name in self._features]
+        features = [name.removesuffix(CATEGORY) for name in self.event_features]
         event = self.event or ("event" if self.events else "")  # as a store calls it
         needed = {*self.where, rating, event, *features}
         table = open_table(source, delimiter=delimiter, header=header, needed=needed)

@@ -101,7 +101,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         roles={role: _column_name(column) for role, column in roles.items()},
         event=_column_name(event),
         events=events,
-        event_features=event_features or (),
+        event_features=_column_names(event_features),
         time_format=time_format,
         drop_empty=drop_empty,
         where=where or {},
@@ -134,6 +134,12 @@ def read_log(  # noqa: PLR0913  one keyword for each column
 def _column_name(column: Any) -> str | None:
     """A name as text, since a pandas frame may call a column 0; None for none."""
     return None if column is None else str(column)
+
+
+def _column_names(columns: Any) -> tuple[str, ...]:
+    """The names of one column, or of several, as text; of none nothing."""
+    several = columns if isinstance(columns, Sequence) and not isinstance(columns, str) else [columns]
+    return tuple(str(column) for column in several if column is not None)
 
 
 def _without_split(log: Log) -> Log:
