@@ -13,6 +13,7 @@ from segue.papers.criteo import table4_paper as criteo_table4_paper
 from segue.papers.criteo import table5 as criteo_table5
 from segue.papers.criteo import table5_paper as criteo_table5_paper
 from segue.papers.hcrnn import figures as hcrnn_figures
+from segue.papers.hcrnn import figures_paper as hcrnn_figures_paper
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hcrnn import table3_paper as hcrnn_table3_paper
@@ -56,6 +57,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "hcrnn-table3-paper": hcrnn_table3_paper.reproduce,
     "hcrnn-table3-paper-movielens": hcrnn_table3_paper_movielens.reproduce,
     "hcrnn-figures": hcrnn_figures.reproduce,
+    "hcrnn-figures-paper": hcrnn_figures_paper.reproduce,
     "criteo-table1": criteo_table1.reproduce,
     "criteo-table2-params": criteo_table2_params.reproduce,
     "criteo-table4": criteo_table4.reproduce,

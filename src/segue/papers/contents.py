@@ -178,6 +178,7 @@ CONTENTS: tuple[Entry, ...] = (
         log="CiteULike, MovieLens",
         section="hcrnn.md#figures",
         table="hcrnn-figures",
+        paper_table="hcrnn-figures-paper",
         method="change of h",
         metrics=("CiteULike",),
         remark="of `hcrnn-running`, for few epochs",

@@ -121,15 +121,7 @@ class PrintedTable:
         if self.draw is None:
             return ()
         drawn = self.draw([replace(row, method=name_in_paper(row.method)) for row in rows])
-        return tuple(
-            replace(
-                picture,
-                name=f"{picture.name}-paper",
-                encoding={**picture.encoding, "title": f"{picture.encoding['title']}, {AS_PRINTED}"},
-            )
-            for picture in drawn
-            if picture.rows
-        )
+        return tuple(picture_as_printed(picture) for picture in drawn if picture.rows)
 
     def _run(
         self, chosen: Sequence[Method], runs: RunCache, *, quick: bool
@@ -151,6 +143,12 @@ class PrintedTable:
             rows += [result.row(metric) for metric in metrics]
             rows += () if self.more_rows is None else self.more_rows(result)
         return rows
+
+
+def picture_as_printed(picture: Picture) -> Picture:
+    """A picture of best here with the name of the paper's form in its own name and in its title."""
+    title = f"{picture.encoding['title']}, {AS_PRINTED}"
+    return replace(picture, name=f"{picture.name}-paper", encoding={**picture.encoding, "title": title})
 
 
 def _epoch_rows(results: Sequence[MethodResult]) -> list[Row]:

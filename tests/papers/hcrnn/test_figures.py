@@ -23,6 +23,7 @@ from segue.evaluation.protocol import Protocol
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.papers.hcrnn import figures as hcrnn_figures
+from segue.papers.hcrnn import figures_paper as hcrnn_figures_paper
 from segue.papers.hcrnn.embedding_map import EmbeddingSpace, tsne
 from segue.papers.hcrnn.gates import (
     ALPHA,
@@ -39,6 +40,7 @@ from segue.papers.hcrnn.gates import (
     read_gates,
 )
 from segue.papers.hcrnn.genres import Genres
+from segue.papers.printed import AS_PRINTED
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -218,6 +220,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
         patch.setattr(catalog, "load_log", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
         patch.setattr(hcrnn_figures, "TRAINED", shrunk)
         return hcrnn_figures.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
+
+
+def test_the_figures_as_the_paper_says_are_of_the_models_of_table_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {
+        name: (one.model, one.patience, one.refit) for name, one in hcrnn_figures_paper.experiments(quick=False).items()
+    } == {"HCRNN": ("hcrnn", 3, False), "NARM": ("narm", 5, False)}
+    monkeypatch.setattr(catalog, "load_log", lambda name: {"citeulike": small(1)}[name])
+    found = hcrnn_figures_paper.reproduce(runs=RunCache(tmp_path), quick=True)
+    change = found.row(f"{CHANGE}, {AS_PRINTED}", "CiteULike")
+    assert (change.published, change.mean > 0) == (0.278, True)
+    (picture,) = found.pictures
+    assert picture.name == "hcrnn-figure6-citeulike-paper"
+    for name in (*hcrnn_figures.CHANNELS, hcrnn_figures.UNIFORM):
+        newest = [row["attention"] for row in picture.rows if row["of"] == name and row["items from the end"] <= 5]
+        shown = found.row(f"last 5 items: {name}, {AS_PRINTED}", "CiteULike").mean
+        assert shown == pytest.approx(sum(newest))
+    assert json.loads(json.dumps(found.as_dict()))["runs"]["CiteULike"]["HCRNN"]["model"] == "hcrnn"
 
 
 def test_the_form_is_that_of_the_result_file(made: Reproduction) -> None:

@@ -42,10 +42,10 @@ from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel
 
-_LOGS = {"CiteULike": "citeulike", "MovieLens": "hcrnn-movielens"}
+LOGS = {"CiteULike": "citeulike", "MovieLens": "hcrnn-movielens"}
 FILMS = "MovieLens"
 _EPOCHS = {"CiteULike": 10, "MovieLens": 5}  # at most
-_PROTOCOL = Protocol.named("session")
+PROTOCOL = Protocol.named("session")
 TRAINED: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "HCRNN": ("hcrnn-running", "author", {"batch_size": 16, "lr": 0.005}),
     "NARM": ("narm", "hcrnn", {"batch_size": 16, "lr": 0.003}),
@@ -89,7 +89,7 @@ class LogAnalysis:
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train two models on two logs and analyse their gates step by step."""
     tsne()  # raises an error before the training if scikit-learn is missing
-    analyses = [_analyse(title, runs, quick=quick) for title in _LOGS]
+    analyses = [analyse(title, _experiments_on(title, quick=quick), runs) for title in LOGS]
     films = next(analysis for analysis in analyses if analysis.title == FILMS)
     genres = Genres.of(films.log)
     streaks = [genres.streaks(sequence.items) for sequence in films.sequences]
@@ -97,70 +97,83 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     context_genres = space.context_genres()
     map_title = "HCRNN on MovieLens: films by genre, and global contexts"
     rows = [
-        *(row for analysis in analyses for row in _accuracy_rows(analysis)),
-        *(row for analysis in analyses for row in _mean_rows(analysis)),
+        *(row for analysis in analyses for row in accuracy_rows(analysis)),
+        *(row for analysis in analyses for row in mean_rows(analysis)),
         *_genre_rows(films, streaks),
-        *(row for analysis in analyses for row in _newest_rows(analysis)),
+        *(row for analysis in analyses for row in newest_rows(analysis)),
         *_embedding_rows(space),
     ]
     pictures = [
         space.picture("hcrnn-figure4", map_title),
         *(_streak_picture(films, streaks, gate) for gate in (RESET_DRIFT, NARM_RESET)),
-        *(_attention_picture(analysis) for analysis in analyses),
+        *(attention_picture(analysis) for analysis in analyses),
         _case_picture(films, streaks, genres),
     ]
     return Reproduction(
         title="HCRNN (AAAI 2019), Figures 4 to 7 and Table 4",
         rows=tuple(rows),
         notes=(
-            *(
-                [f"QUICK: at most {QUICK_EPOCHS} epoch of each model: gates and contexts are hardly trained."]
-                if quick
-                else []
-            ),
+            *quick_note(quick),
             *_NOTES,
-            *(_training_note(analysis) for analysis in analyses),
+            *(training_note(analysis) for analysis in analyses),
             *(f"Table 4: {space.describe(pair, films.log)}." for pair in context_genres),
         ),
         pictures=tuple(pictures),
-        details={"quick": quick, "log": list(_LOGS.values()), "runs": {a.title: _details(a) for a in analyses}},
+        details={"quick": quick, "log": list(LOGS.values()), "runs": {a.title: run_details(a) for a in analyses}},
     )
 
 
+CHANGE_NOTE = (
+    "A change is the mean over units of |h_t - h_(t-1)|, or of c, at every item but the first. Gates are means over "
+    "units; deviations are over steps. The paper does not define its change."
+)
+ATTENTION_NOTE = f"Attention is that for the item after the last one, in sequences of at least {MIN_LENGTH} items."
 _NOTES = (
     "HCRNN is HCRNN-3 with two attention channels, whose theta is computed anew at each step (hcrnn-running, preset "
     "author). NARM is the baseline of HCRNN's program. Both were trained once, for few epochs, on the train part. "
     "Gates are recorded for the whole sequences of the test users.",
-    "A change is the mean over units of |h_t - h_(t-1)|, or of c, at every item but the first. Gates are means over "
-    "units; deviations are over steps. The paper does not define its change.",
+    CHANGE_NOTE,
     "Same genre: the item has the genre that the largest possible number of items right before it share; this number "
     "is the streak. Differences are means over users, ± half of their bootstrapped 95% interval.",
-    f"Attention is that for the item after the last one, in sequences of at least {MIN_LENGTH} items.",
+    ATTENTION_NOTE,
     f"Figure 7: the test sequence of {CASE_LENGTH} films with the longest streak that ends at least {MIN_AFTER} films "
     "before the end. Colours range from the minimum to the maximum of a column.",
 )
 
 
-def _analyse(title: str, runs: RunCache, *, quick: bool) -> LogAnalysis:
-    log = catalog.load_log(_LOGS[title])
-    models = {}
-    for name, (model, preset, settings) in TRAINED.items():
-        say(f"{name} on {title}")
-        experiment = Experiment(
+def quick_note(quick: bool) -> list[str]:
+    """The first note of a quick version."""
+    return [f"QUICK: at most {QUICK_EPOCHS} epoch of each model: gates and contexts are hardly trained."] * quick
+
+
+def _experiments_on(title: str, *, quick: bool) -> dict[str, Experiment]:
+    epochs = QUICK_EPOCHS if quick else _EPOCHS[title]
+    return {
+        name: Experiment(
             model=model,
             preset=preset,
-            protocol=_PROTOCOL,
-            settings={**settings, "epochs": QUICK_EPOCHS if quick else _EPOCHS[title]},
+            protocol=PROTOCOL,
+            settings={**settings, "epochs": epochs},
             monitor="recall@20",
             patience=2,
         )
+        for name, (model, preset, settings) in TRAINED.items()
+    }
+
+
+def analyse(title: str, experiments: Mapping[str, Experiment], runs: RunCache) -> LogAnalysis:
+    """Train "HCRNN" and "NARM" by their experiments on a log, and read their gates."""
+    log = catalog.load_log(LOGS[title])
+    models = {}
+    for name, experiment in experiments.items():
+        say(f"{name} on {title}")
         models[name] = runs.train_model(experiment, log)
     hcrnn, narm = models["HCRNN"].model, models["NARM"].model
     assert isinstance(hcrnn, HCRNN)
-    return LogAnalysis(title, log, models, hcrnn, read_gates(_PROTOCOL.split(log), hcrnn, narm))
+    return LogAnalysis(title, log, models, hcrnn, read_gates(PROTOCOL.split(log), hcrnn, narm))
 
 
-def _training_note(analysis: LogAnalysis) -> str:
+def training_note(analysis: LogAnalysis) -> str:
     """A note on the epochs that validation chose."""
     trainings = {name: saved.about["training"] for name, saved in analysis.models.items()}
     chosen = [
@@ -174,7 +187,7 @@ def _row(method: str, metric: str, value: float, published: float | None = None)
     return Row(method=method, metric=metric, measured=(float(value),), published=published)
 
 
-def _accuracy_rows(analysis: LogAnalysis) -> list[Row]:
+def accuracy_rows(analysis: LogAnalysis) -> list[Row]:
     """The test accuracy of both models."""
     by_model = {name: saved.about["results"]["models"][0]["metrics"] for name, saved in analysis.models.items()}
     return [
@@ -182,7 +195,7 @@ def _accuracy_rows(analysis: LogAnalysis) -> list[Row]:
     ]
 
 
-def _mean_rows(analysis: LogAnalysis) -> list[Row]:
+def mean_rows(analysis: LogAnalysis) -> list[Row]:
     """The mean change of the contexts, and the mean gates."""
     rows = []
     for name, published in METHODS.items():
@@ -248,7 +261,7 @@ def _long_sequences(analysis: LogAnalysis) -> list[SequenceGates]:
     return [sequence for sequence in analysis.sequences if len(sequence.items) >= MIN_LENGTH]
 
 
-def _newest_rows(analysis: LogAnalysis) -> list[Row]:
+def newest_rows(analysis: LogAnalysis) -> list[Row]:
     """The share of the attention that the newest items get."""
     long = _long_sequences(analysis)
     shares = {name: np.mean([sequence.values[name][-NUM_NEWEST:].sum() for sequence in long]) for name in CHANNELS}
@@ -256,7 +269,7 @@ def _newest_rows(analysis: LogAnalysis) -> list[Row]:
     return [_row(f"last {NUM_NEWEST} items: {name}", analysis.title, share) for name, share in shares.items()]
 
 
-def _attention_picture(analysis: LogAnalysis) -> Picture:
+def attention_picture(analysis: LogAnalysis) -> Picture:
     """Figure 6a: the mean attention by the distance from the end of the sequence."""
     long = _long_sequences(analysis)
     means = {name: np.mean([sequence.values[name][-MIN_LENGTH:] for sequence in long], axis=0) for name in CHANNELS}
@@ -290,6 +303,6 @@ def _case_picture(analysis: LogAnalysis, streaks: Sequence[Streaks], genres: Gen
     return Picture(name="hcrnn-figure7", kind="heat", rows=tuple(rows), encoding=encoding)
 
 
-def _details(analysis: LogAnalysis) -> dict[str, Any]:
+def run_details(analysis: LogAnalysis) -> dict[str, Any]:
     """Details for the result file: how the models were trained."""
     return {name: {**saved.about["experiment"], **saved.about["training"]} for name, saved in analysis.models.items()}
