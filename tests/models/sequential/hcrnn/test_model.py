@@ -21,6 +21,7 @@ from segue.training import loop as train
 from segue.training.loop import fit
 
 LOG = synthetic.random(12, 9, 60, seed=3)
+SHORT_LOG = synthetic.random(12, 9, 14, seed=3)  # of the same sizes
 SMALL = {"embedding_dim": 4, "hidden_dim": 5, "num_contexts": 3, "batch_size": 7, "lr": 0.05, "epochs": 2}
 WITHOUT_NOISE = {"dropout": 0.0, "hidden_dropout": 0.0, "posterior_noise": 0.0}
 KINDS = pytest.mark.parametrize("kind", [HCRNN, RunningHCRNN])
@@ -122,7 +123,7 @@ def test_theta_is_sampled_in_training_only() -> None:
 def test_weight_of_the_product_is_never_negative(variant: int, negative: bool) -> None:
     model = build(variant=variant)
     assert bool((model.reset_weight < 0).any()) == negative
-    fit(model, LOG)
+    fit(model, SHORT_LOG)
     assert bool((model.reset_weight < 0).any()) == negative
 
 
@@ -132,7 +133,7 @@ def test_fast_matmul_is_not_used_for_many_shapes(kind: type[HCRNN], monkeypatch:
         raise AssertionError("a kernel would be compiled for each of many shapes")
 
     monkeypatch.setattr(train, "fast_matmul", fast_matmul)
-    fit(build(kind), LOG)
+    fit(build(kind), SHORT_LOG)
 
 
 LAWS = [law for law in testing.LAWS if law != "learns_a_cycle"]
