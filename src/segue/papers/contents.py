@@ -181,7 +181,7 @@ CONTENTS: tuple[Entry, ...] = (
         paper_table="hcrnn-figures-paper",
         method="change of h",
         metrics=("CiteULike",),
-        remark="of `hcrnn-running`, for few epochs",
+        remark="best here is of `hcrnn-running`, for few epochs",
     ),
     _iarn(
         title="Table 1",

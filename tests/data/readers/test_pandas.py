@@ -97,7 +97,7 @@ def test_columns_that_are_never_guessed_may_be_called_0_too():
     columns = {"user": 1, "item": 2, "time": 3}
     assert read_log(frame, **columns, session=0).session.tolist() == [1, 2, 1]
     assert read_log(frame, **columns, event=0).event_types == ("a", "b")
-    for names in (0, [0], ("0",)):
+    for names in (0, [0], ("0",), {0}, frame.columns[:1], iter([0])):
         features = read_log(frame, **columns, event_features=names).event_feature_columns
         assert [feature.name for feature in features] == ["0"]
     with pytest.raises(DataError, match=r"column '0'.*'a'"):

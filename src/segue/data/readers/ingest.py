@@ -9,7 +9,7 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -138,7 +138,7 @@ def _column_name(column: Any) -> str | None:
 
 def _column_names(columns: Any) -> tuple[str, ...]:
     """The names of one column, or of several, as text; of none nothing."""
-    several = columns if isinstance(columns, Sequence) and not isinstance(columns, str) else [columns]
+    several = columns if isinstance(columns, Iterable) and not isinstance(columns, str) else [columns]
     return tuple(str(column) for column in several if column is not None)
 
 
