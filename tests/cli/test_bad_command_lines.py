@@ -33,7 +33,8 @@ WORDS = {
         "reproduce hgn-table5 --device gpu", r"--device gpu: cannot be used here \(.*take --device cpu"
     ),
     "methods of a table that compares them": Bad(
-        "reproduce hgn-table3 --methods HGN", r"hgn-table3 compares its methods.*-paper in their names take it"
+        "reproduce hgn-table3 --methods HGN",
+        r"hgn-table3 compares its methods.*these tables take it: .*hgn-table3-paper",
     ),
     "unknown method of a table": Bad(
         "reproduce hgn-table3-paper --methods HNG", r"unknown method 'HNG', did you mean 'HGN'\?; known: POP, .*, HGN"

@@ -39,7 +39,7 @@ def reproduce(
     Args:
         table: Name of a table or figure. Without a name, all of them are listed.
         methods: Run these methods of the table only, such as HGN SASRec. A file of --json that holds other methods of
-            the same table keeps them. Only tables with -paper in their names accept it.
+            the same table keeps them. Tables such as hgn-table3-paper accept it.
         quick: Run a small version with one seed and few epochs; its table says so.
         runs: Folder of the cached trainings. The default is the folder runs in SEGUE_CACHE.
         fresh: Train again and ignore cached trainings.
@@ -92,13 +92,16 @@ def _own_options(
     Raises:
         ConfigError: this table does not take one of them.
     """
+    from segue.papers import TABLES
+
     taken = inspect.signature(make).parameters
     if device is not None and "device" not in taken:
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
     if methods and "methods" not in taken:
+        able = ", ".join(name for name, one in TABLES.items() if "methods" in inspect.signature(one).parameters)
         raise ConfigError(
-            f"--methods: {table} compares its methods with each other, so it runs all of them; tables with "
-            "-paper in their names take it"
+            f"--methods: {table} compares its methods with each other, so it runs all of them; these tables take it: "
+            f"{able}"
         )
     return {name: value for name, value in (("device", device), ("methods", methods)) if value}
 
