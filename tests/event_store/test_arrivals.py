@@ -85,3 +85,22 @@ def test_events_that_are_looked_for_again_are_found_if_they_are_still_there(tmp_
         arrivals.look_again([2, 3])  # of b and c
         assert read(arrivals, store) == ["b"]
         assert arrivals.read_unseen(store.events) == []
+
+
+def test_events_that_are_looked_for_again_during_a_read_are_found_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "UNSETTLED", 2)
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        append(store, *"abcdefg")
+        arrivals, num_after = Arrivals(0), store.events.num_after
+        assert read(arrivals, store) == list("abcdefg")
+
+        def meanwhile(seq: int) -> tuple[int, int]:
+            arrivals.look_again([2])
+            return num_after(seq)
+
+        monkeypatch.setattr(store.events, "num_after", meanwhile)
+        assert arrivals.read_unseen(store.events) == []
+        monkeypatch.undo()
+        monkeypatch.setattr(module, "UNSETTLED", 2)
+        arrivals.settle()
+        assert read(arrivals, store) == ["b"]

@@ -37,6 +37,7 @@ class Arrivals:
     def __init__(self, cut: int) -> None:
         self.cut = self._checked = cut  # all events up to `_checked` were seen that were there when it was looked for
         self._seen = set[int]()  # numbers of arrival after the cut
+        self._again: list[int] = []  # of events that the next `read_unseen` looks for again, and all after them
 
     def __contains__(self, seq: int) -> bool:
         """Whether an event was seen."""
@@ -56,7 +57,8 @@ class Arrivals:
             seqs: their numbers of arrival.
         """
         self._seen.difference_update(seqs)
-        self._checked = min([self._checked, *(seq - 1 + UNSETTLED for seq in seqs)])
+        if seqs:
+            self._again.append(min(seqs))
 
     def settle(self) -> None:
         """Move the cut if very many events were seen after it."""
@@ -73,7 +75,10 @@ class Arrivals:
         Raises:
             DataError: the store cannot be read.
         """
+        num_again = len(self._again)  # those that come from here on are for the next call
         first = self._first()
+        self._checked = min(self._checked, first + UNSETTLED)
+        del self._again[:num_again]
         seen = {seq for seq in self._seen.copy() if seq > first}  # the newest of all may be an own event
         if log.num_after(first) == (len(seen), sum(seen)):
             self._checked = max(seen, default=self._checked)
@@ -88,4 +93,4 @@ class Arrivals:
 
     def _first(self) -> int:
         """The number of arrival after which there may be events that were not seen."""
-        return max(self.cut, self._checked - UNSETTLED)
+        return max(self.cut, min([self._checked - UNSETTLED, *(seq - 1 for seq in self._again)]))
