@@ -268,6 +268,10 @@ OF_A_SPLIT = {
     "range of a final model": Bad(
         "run pop events.csv --final --tie-range 5", r"--tie-range: needs the model that is tested, and --final replaces"
     ),
+    "range of models that are trained anew": Bad(
+        "run pop events.csv --protocol prequential --retrain nightly --tie-range 5",
+        r"--tie-range: models are not trained anew in each of the orders, as --retrain nightly asks for; leave one out",
+    ),
     "range of an order without times": Bad(
         "run pop bad.csv --time-col= --tie-range 5 --no-baselines",
         r"--tie-range: bad has an order and no times, so it is not known which",

@@ -159,6 +159,17 @@ def test_lists_that_were_made_elsewhere_stand_beside_the_models(segue, here, seq
     assert "The shortest list of theirs has 2 items, and the deepest cut-off is 5" in " ".join(out.split())
 
 
+def test_a_range_over_orders_of_ties_is_refused_before_models_that_are_trained_anew_are_trained(segue, here, ties):
+    words = "--models pop --trials 1 --protocol prequential --retrain nightly -o made"
+    code, _, err = segue(f"board other.csv {words}")
+    assert code == 2
+    assert "other, prequential: events of a user have the same time" in err
+    assert "write --tie-range 0" in err
+    assert not (here / "made").exists()
+    done(segue(f"board other.csv {words} --tie-range 0"))
+    done(segue(f"board events.csv {words}"))  # without such events there is no range
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     {

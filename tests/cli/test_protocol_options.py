@@ -178,7 +178,7 @@ def test_the_range_is_named_only_where_it_can_be_given(segue, here):
     assert named in segue("run pop tied.csv --no-baselines --out models/tied")[1]
     assert named in segue("evaluate models/tied --data tied.csv")[1]
     assert named not in segue("evaluate models/tied --data tied.csv --tie-range 2")[1]
-    for options in ("--final", "--seeds 2", "--tie-range 2"):
+    for options in ("--final", "--seeds 2", "--tie-range 2", "--protocol prequential --retrain nightly"):
         assert named not in segue(f"run pop tied.csv --no-baselines {options}")[1]
     code, out, _ = segue("search item-knn tied.csv --trials 1")
     assert code == 0

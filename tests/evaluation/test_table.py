@@ -134,6 +134,15 @@ def test_one_result_alone_has_no_stars_and_no_claim() -> None:
     )
 
 
+def test_of_one_user_alone_figures_stand_without_a_test() -> None:
+    user, rank, top = np.array([7, 7]), np.array([1, 3]), np.zeros((2, 20), np.int32)
+    ranks = Ranks(user=user, rank=rank, offsets=np.arange(3), top=top, depth=20, dropped={})
+    found = [replace(one, predictions=ranks) for one in RESULTS[:2]]
+    assert "One user alone was tested, so the intervals say nothing." in " ".join(printed(found, 80).split())
+    assert summary(found)["comparisons"] == 0
+    assert "One user" not in printed(RESULTS, 80)
+
+
 def test_a_name_is_shown_as_it_is() -> None:
     assert "[bold]x[/bold]" in printed([replace(RESULTS[0], model="[bold]x[/bold]")], 80)
 

@@ -122,6 +122,11 @@ def test_what_cannot_be_reordered_is_refused():
     log = tied()
     with pytest.raises(ConfigError, match="tie_range=1: needs at least 2 orders"):
         tie_ranges({}, LEAVE, log, ["recall@1"], orders=1)
+    anew = PROTOCOLS["prequential"].with_settings({"retrain": "nightly"})
+    with pytest.raises(
+        ConfigError, match=r"tie_range=2: models are not trained anew in each of the orders, .* retrain=never"
+    ):
+        tie_ranges({}, anew, log, ["recall@10"], orders=2)
     with pytest.raises(DataError, match="has an order and no times, so it has no ties to put into another order"):
         tie_ranges({}, LEAVE, replace(log, time=None), ["recall@1"], orders=2)
     assert not has_ties(replace(log, time=None))

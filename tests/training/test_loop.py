@@ -178,7 +178,7 @@ def test_too_large_learning_rate_raises() -> None:
 def test_log_without_training_examples_raises() -> None:
     single = synthetic.from_sequences([[1], [2], [3]])
     model = HGN(HGN.configure({"embedding_dim": 4}), Sizes(3, 3))
-    with pytest.raises(TrainingError, match="sequences has nothing to train hgn on: no user has two events or more"):
+    with pytest.raises(TrainingError, match="to train hgn on: of the 3 events that it is trained on, no user has two"):
         fit(model, single)
 
 

@@ -193,6 +193,7 @@ def _check_tables(tables: Sequence[BoardTable], folder: Path, reading: ReadingOp
     if twice is not None:
         raise ConfigError(f"two tables are called {twice}; give one of the logs another name, or each its own board")
     for table in tables:
+        _check_tie_range(table)
         check_folder(folder / table.folder_name, "comparison")
         searches = [table.comparison.search(name) for name in table.comparison.references]
         searches[0].split(table.log)
@@ -200,6 +201,16 @@ def _check_tables(tables: Sequence[BoardTable], folder: Path, reading: ReadingOp
             check_target(folder / table.folder_name / name)
         say_unread(reading, [one.experiment for one in searches], {name for one in searches for name in one.space})
         _ = table.listed
+
+
+def _check_tie_range(table: BoardTable) -> None:
+    from segue.experiments.tie_range import has_ties
+
+    if table.orders and table.comparison.protocol.trains_anew and has_ties(table.log):
+        raise ConfigError(
+            f"{table.name}: events of a user have the same time, and models are not trained anew, as --retrain asks "
+            "for, in other orders of them; write --tie-range 0"
+        )
 
 
 def _measure(table: BoardTable, folder: Path) -> dict[str, Any]:

@@ -144,6 +144,11 @@ class Protocol(ABC):
         """Whether models that rank items may read when the next item is requested."""
         return False
 
+    @property
+    def trains_anew(self) -> bool:
+        """Whether models are trained anew while the test part goes by."""
+        return False
+
     def check_model(self, model: Model) -> None:
         """Raise `ConfigError` if the protocol keeps from a model what it reads."""
         require(

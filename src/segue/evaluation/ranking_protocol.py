@@ -111,7 +111,7 @@ class RankingProtocol(Protocol):
         require(self.retrain in PERIODS, unknown("value of retrain", self.retrain, PERIODS))
         by_time = self.by in ("global-time", "date", "newer")
         fits = by_time and self.horizon == 1 and not self.targets and self.leak == "keep"
-        for name, is_used in {"update=true": self.update, f"retrain={self.retrain}": self.retrain != "never"}.items():
+        for name, is_used in {"update=true": self.update, f"retrain={self.retrain}": self.trains_anew}.items():
             require(
                 not is_used or fits,
                 f"{name}: models learn the test part while it goes by, so it must be the newest rows of the log, as "
@@ -120,9 +120,13 @@ class RankingProtocol(Protocol):
             )
 
     @property
+    def trains_anew(self) -> bool:
+        return self.retrain != "never"
+
+    @property
     def is_stream(self) -> bool:
         """Whether models may learn from the test part while it goes by, in the order of time."""
-        return self.update or self.retrain != "never"
+        return self.update or self.trains_anew
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -180,7 +184,7 @@ class RankingProtocol(Protocol):
     def check_not_retrained(self, what: str) -> None:
         """Raise `ConfigError` if models are trained anew during the test; `what` says which ones cannot be."""
         require(
-            self.retrain == "never",
+            not self.trains_anew,
             f"retrain={self.retrain}: {what} cannot be trained anew during the test; `segue run` trains a single model "
             "anew, and under retrain=never all models stay as they are trained",
         )
@@ -288,7 +292,7 @@ class RankingProtocol(Protocol):
             targets += "; models may read when the next item is requested: the time of the target"
         if self.update:
             targets += "; models that can, learn each test row right after it was predicted"
-        if self.retrain != "never":
+        if self.trains_anew:
             targets += f"; models are trained anew on all rows before {PERIODS[self.retrain]}"
         if self.cold_items:
             targets += f"; {self.cold_items:.0%} of the items (seed {self.cold_seed}) are left out of training"

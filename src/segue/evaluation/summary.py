@@ -31,7 +31,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
 
     The reference of each metric is the best baseline, or the best of all models if there are no baselines. The other
     models (if there are baselines: those that are none) are tested against it, and the p-values of all models and
-    metrics are corrected together by Holm's method.
+    metrics are corrected together by Holm's method. Where one user alone was tested, there is nothing to test.
 
     Raises:
         ConfigError: the results are of different logs, protocols or instances; unknown metric or test.
@@ -121,11 +121,11 @@ def _comparisons(
     for metric, values_of_metric in values.items():
         sign = -1 if task.lower_is_better(metric) else 1
         by_model = {name: sign * value for name, value in values_of_metric.items()}
-        if len(by_model) < 2:
+        users = results[0].predictions.users(metric)
+        if len(by_model) < 2 or len(np.unique(users)) < 2:
             continue
         reference = best({name: by_model[name] for name in baselines if name in by_model} or by_model)
         compared = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
-        users = results[0].predictions.users(metric)
         made = compare_with_baseline(compared, users, baseline=reference, test=test)
         comparisons.update({(metric, c.model): c for c in made})
     corrected = holm([c.p for c in comparisons.values()])

@@ -136,6 +136,7 @@ def _footnotes(facts: dict[str, Any]) -> list[str]:
         + _tied_note(facts["tied"]),
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
+        + (" One user alone was tested, so the intervals say nothing." if facts["users"] == 1 else "")
         + (popularity if _coverage_column(facts) else ""),
         "CPU s: of the training steps, below it of the test; peak MB: of the process while this model was trained and "
         "tested, with what ran before it.",

@@ -249,8 +249,7 @@ class Experiment:
     def evaluate(self, model: Model, split: Split, training: Training) -> Result:
         """The result of a trained model on the test part; with `retrain`, it is trained anew while the part goes by."""
 
-        is_retrained = getattr(self.protocol, "retrain", "never") != "never"
-        evaluate = partial(rank_retrained, self, model, split, training.best) if is_retrained else None
+        evaluate = partial(rank_retrained, self, model, split, training.best) if self.protocol.trains_anew else None
         test = measured_test(self.protocol, model, split, training_peak=training.peak_mb, evaluate=evaluate)
         return Result(
             model=self.name,

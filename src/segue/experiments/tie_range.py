@@ -91,12 +91,17 @@ def tie_ranges(
         refit: whether the models are trained on the validation data as well.
 
     Raises:
-        ConfigError: fewer than 2 orders.
+        ConfigError: fewer than 2 orders, or a protocol that trains models anew during the test.
         DataError: the log has no times.
     """
     require(orders >= 2, f"tie_range={orders}: needs at least 2 orders")
     if log.time is None:
         raise DataError(f"{log.name}: has an order and no times, so it has no ties to put into another order")
+    require(
+        not protocol.trains_anew,
+        f"tie_range={orders}: models are not trained anew in each of the orders, as the protocol {protocol.name} asks "
+        "for; use retrain=never",
+    )
     original = protocol.split(log)
     known_until = original.test if refit else original.valid
     figures: dict[str, list[list[float]]] = {name: [] for name in models}

@@ -271,7 +271,10 @@ def train_batch(model: GradientModel, optimizer: Optimizer, batch: Batch, device
 
 def nothing_to_train_on(model: Model, log: Log) -> TrainingError:
     """The error for a log without a training example."""
-    return TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
+    return TrainingError(
+        f"{log.name} has nothing to train {model.name} on: of the {len(log):,} events that it is trained on, no user "
+        "has two or more"
+    )
 
 
 def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device) -> Tensor:

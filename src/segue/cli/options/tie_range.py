@@ -61,7 +61,14 @@ class TieRangeOptions:
         if final:
             raise ConfigError("--tie-range: needs the model that is tested, and --final replaces it; leave one out")
         if protocol is not None:
-            RankingProtocol.expect(protocol, f"--tie-range: needs a protocol that ranks; {protocol.name} does not")
+            ranking = RankingProtocol.expect(
+                protocol, f"--tie-range: needs a protocol that ranks; {protocol.name} does not"
+            )
+            if ranking.trains_anew:
+                raise ConfigError(
+                    f"--tie-range: models are not trained anew in each of the orders, as --retrain {ranking.retrain} "
+                    "asks for; leave one out"
+                )
 
     def check_log(self, log: Log) -> None:
         """Find what the log does not have, before anything is trained.
@@ -76,8 +83,9 @@ class TieRangeOptions:
         """A line that names the option where many targets tie and it can be given; empty otherwise."""
         from segue.data.diagnostics.target_times import SOME_TIED
 
-        tied = results[0].tied
-        if self.tie_range is not None or final or seeds > 1 or tied is None or tied <= SOME_TIED:
+        tied, is_fixed = results[0].tied, not results[0].protocol.trains_anew
+        fits = self.tie_range is None and not final and seeds == 1 and is_fixed
+        if not fits or tied is None or tied <= SOME_TIED:
             return []
         return ["--tie-range 10 shows how much the figures change with another order of the events that tie."]
 
