@@ -62,7 +62,7 @@ def test_booleans_are_numbers_and_columns_stand_side_by_side():
         (pl.Series([None, None, None], dtype=pl.String), "is all empty; leave it out"),
         ([2.0, 2.0, 2.0], "all items have 2; leave it out"),
         (pl.Series([None, None, None], dtype=pl.Float64), "all empty; leave it out"),
-        ([1.0, float("inf"), 2.0], "infinite numbers; leave it out"),
+        ([1.0, float("inf"), 2.0], "the number of item 2 is infinite; correct it or leave it empty"),
         ([[1.0], [1.0, 2.0], None], "vectors of 1 to 2 numbers; all items with a vector need one of the same length"),
         (pl.Series([None, None, None], dtype=pl.List(pl.Float64)), "all empty numbers"),
         ([[1.0], [float("nan")], [2.0]], "the vector of item 2 has an empty or infinite number"),

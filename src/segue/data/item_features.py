@@ -163,8 +163,11 @@ def _numbers(log: Log, column: pl.Series) -> Values:
     """(I + 1, 2) the numbers with mean 0 and variance 1, and 1 where there is none."""
     number = column.cast(pl.Float64).to_numpy().astype(np.float64)
     missing = np.isnan(number)
-    if np.isinf(number).any() or missing.all():
-        raise DataError(f"{_where(log, column)}: {'all empty' if missing.all() else 'infinite numbers'}; leave it out")
+    if missing.all():
+        raise DataError(f"{_where(log, column)}: all empty; leave it out")
+    if np.isinf(number).any():
+        item = log.items.names([int(np.flatnonzero(np.isinf(number))[0]) + 1])[0]
+        raise DataError(f"{_where(log, column)}: the number of item {item!r} is infinite; correct it or leave it empty")
     known = number[~missing]
     deviation = known.std()
     if deviation == 0 and not missing.any():

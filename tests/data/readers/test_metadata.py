@@ -61,3 +61,24 @@ def test_few_names_and_several_titles_of_one_item_are_warnings():
     assert log.item_metadata["title"].to_list() == ["Mug", "b2", "c3"]
     two = pl.DataFrame({"sku": ["a1", "b2", "b2"], "title": ["Mug", "Pen", "Pen"]})
     assert read_log(LOG, items=two).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("color", "first"),
+    [
+        (["red", "blue", "red"], "red"),
+        ([None, "blue", "red"], None),
+        ([["red"], ["red", "blue"], ["red"]], ["red"]),
+        ([1.5, float("nan"), 1.5], 1.5),
+    ],
+)
+def test_several_values_of_one_item_are_a_warning(color, first):
+    items = pl.DataFrame({"sku": ["a1", "a1", "b2"], "color": color, "size": [1, 1, 2]})
+    log = read_log(LOG, items=items)
+    (warning,) = log.warnings
+    assert warning.endswith(
+        "1 item has different values in several rows, such as 'a1', in the columns color; the first row counts, so "
+        "write several categories as a list in one row"
+    )
+    assert log.item_metadata["color"].to_list()[0] == first
+    assert read_log(LOG, items=items.with_columns(color=pl.lit("red"))).warnings == ()

@@ -89,6 +89,7 @@ def read_metadata(
     if title is not None:
         _check_text(frame, title, table.where)
         warnings += _title_warnings(frame, title, f"{table.where}, column {title!r}")
+    warnings += _value_warnings(frame.drop(title or []), role, table.where)
     frame = frame.unique("\0name", keep="first", maintain_order=True)
     if add_names:
         vocab = _with_names(vocab, frame["\0name"], where)
@@ -166,6 +167,26 @@ def _title_warnings(frame: pl.DataFrame, title: str, where: str) -> list[str]:
     return [
         f"{where}: {'1 item has' if several.height == 1 else f'{several.height:,} items have'} different titles in "
         f"several rows, such as {name!r} ({first!r} and {second!r}); the first row counts"
+    ]
+
+
+def _value_warnings(frame: pl.DataFrame, role: str, where: str) -> list[str]:
+    """A warning if rows of one name have different values, such as a row for each category of an item."""
+    repeated = frame.filter(pl.col("\0name").is_duplicated())
+    names, columns = set[str](), []
+    for column in frame.columns:
+        if column == "\0name" or frame[column].dtype == pl.Object:
+            continue
+        values = repeated.select("\0name", column).unique(maintain_order=True)
+        several = values.filter(pl.col("\0name").is_duplicated())["\0name"]
+        names.update(several)
+        columns += [column] * (not several.is_empty())
+    if not names:
+        return []
+    count = f"1 {role} has" if len(names) == 1 else f"{len(names):,} {role}s have"
+    return [
+        f"{where}: {count} different values in several rows, such as {min(names)!r}, in the columns "
+        f"{', '.join(columns)}; the first row counts, so write several categories as a list in one row"
     ]
 
 
