@@ -249,3 +249,21 @@ def test_global_time_is_prequential_without_updates() -> None:
     plain = Protocol.named("global-time").with_cut_offs((5,))
     assert PREQUENTIAL.with_settings({"update": False}).fingerprint == plain.fingerprint
     assert PREQUENTIAL.fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize("kind", [Pop, LearntCounts])
+@pytest.mark.parametrize(
+    ("histories", "items"),
+    [([[1]], [0]), ([[1]], [-1]), ([[99]], [1]), ([[-1, 2]], [1]), ([[1]], [99])],
+)
+def test_ids_of_no_items_are_not_learnt(kind: Any, histories: Any, items: Any) -> None:
+    log = timed_log()
+    model = fitted(log, kind)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(
+        ConfigError, match=r"an event to learn, .*needs ids of items from 1 to 6; `log.items.ids\(names\)`"
+    ):
+        model.update([[1, 2], *histories], [2, *items])
+    with pytest.raises(ConfigError, match="2 histories of the events of 1 items"):
+        model.update([[1], [2]], [1])
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

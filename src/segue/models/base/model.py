@@ -213,9 +213,23 @@ class Model(nn.Module, ABC):
             count: how often the events count; -1 takes out events that were learnt, with the same histories.
 
         Raises:
-            ConfigError: the model has to be trained anew (`can_update` is false).
+            ConfigError: the model has to be trained anew (`can_update` is false), or an id is not that of an item.
         """
         raise ConfigError(f"{self.name}: cannot learn single events; train it anew on the longer log")
+
+    def _check_events(self, histories: Sequence[Sequence[int]], items: Sequence[int]) -> None:
+        """Raise `ConfigError` if events that are to be learnt have other ids than those of items."""
+        require(
+            len(histories) == len(items), f"{self.name}: {len(histories)} histories of the events of {len(items)} items"
+        )
+        for history, item in zip(histories, items, strict=True):
+            ids = np.asarray([*history, item])
+            whole = ids.dtype.kind in "iu" and ids.ndim == 1
+            require(
+                whole and ids.min() > 0 and ids.max() <= self.sizes.num_items,
+                f"{self.name}: an event to learn, {item!r} after {list(history)[-5:]}, needs ids of items from 1 to "
+                f"{self.sizes.num_items:,}; `log.items.ids(names)` gives them",
+            )
 
     def readable(self, batch: AnyBatch) -> AnyBatch:
         """A batch with padding anywhere in its histories, in the form that `score` reads.

@@ -157,7 +157,8 @@ class LearntCounts(DirectModel):
         """Count one more event of each of some users, as if the log had been counted with it; the weights stay.
 
         Raises:
-            ConfigError: events of different types count differently, and here they have none.
+            ConfigError: events of different types count differently, and here they have none; or an id is not that of
+                an item.
         """
         if self._all_alike is None:
             self._all_alike = bool((self.count == self.target_count).all())
@@ -166,6 +167,7 @@ class LearntCounts(DirectModel):
             f"{self.name}: events of different types count differently in this model, so it cannot be updated; fit it "
             "to the longer log",
         )
+        self._check_events(histories, items)
         for history, item in zip(histories, items, strict=True):
             for matrix, relation in zip(self._matrices(), RELATIONS, strict=True):
                 by_distance, reach = relation.by_distance, relation.pairs.max_distance

@@ -38,6 +38,7 @@ class Pop(DirectModel):
     def update(self, histories: Sequence[Sequence[int]], items: Sequence[int], *, count: int = 1) -> None:
         if not self.can_update:
             super().update(histories, items)  # the error
+        self._check_events(histories, items)
         for item in items:
             self.count[item] += count
 
