@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -61,6 +62,22 @@ def test_refit_and_final_train_for_the_number_of_the_best_epoch_on_more_rows() -
     split = experiment().split(LOG)
     assert cost["refit"] == pytest.approx(cost["epoch"] * len(split.train_valid) / len(split.train))
     assert cost["fit on the whole log"] == pytest.approx(cost["epoch"] * len(LOG) / len(split.train))
+
+
+def test_each_later_day_of_the_test_trains_on_the_rows_before_it() -> None:
+    days = np.array([0, 0, 0, 0, 1, 2, 2, 4])  # the test begins on day 1
+    time = 1_400_025_600 + days * 86_400 + 60 * np.arange(8)
+    log = synthetic.from_sequences([[1, 2, 3, 1, 2, 3, 1, 2]] * 5, times=[(time + u).tolist() for u in range(5)])
+    nightly = Protocol.named("prequential").with_settings(
+        {"retrain": "nightly", "arguments": {"valid": 0.1, "test": 0.5}}
+    )
+    found = estimate(experiment(protocol=nightly, patience=3), log)
+    assert times(found)["training anew in the test"] == (2 * 1, 2 * 20)
+    cost = {part.name: part.time.cpu_seconds for part in found.parts}
+    split = nightly.split(log)
+    assert cost["training anew in the test"] == pytest.approx(cost["epoch"] * (25 + 35) / 2 / len(split.train))
+    one_day = nightly.with_settings({"arguments": {"valid": 0.1, "test": 0.1}})
+    assert "training anew in the test" not in times(estimate(experiment("pop", protocol=one_day), log))
 
 
 def test_several_seeds_share_what_a_run_does_once() -> None:

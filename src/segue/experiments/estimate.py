@@ -4,6 +4,7 @@
     a fit        the model is fitted to the events of some users; events count. One that learns weights from examples
                  after it has counted counts all events, and learns from some examples; examples count
     a ranking    the model ranks for some users of the validation and of the test; instances count
+    retrain      a model is trained anew for each hour or day of the test; rows count
     memory       this work has the model, the optimiser, the log and the blocks of the run, so its peak is theirs
 
 The model is a new one, which is thrown away. Nothing is written, and the random state of the caller stays.
@@ -18,6 +19,7 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.experiments.experiment import Experiment
 from segue.experiments.measured_work import Measured, measure_evaluation, measure_training
+from segue.experiments.retrained import rows_before_retrainings
 from segue.experiments.samples import Time, take_samples
 from segue.models.base.model import GradientModel, Model
 from segue.resource_usage import largest, peak_memory_mb, stopwatch
@@ -108,8 +110,15 @@ def estimate(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estim
     training = measure_training(model, split.train, experiment.seed, limit)
     loading = training.loading
     epochs, best = _epochs(experiment, model, split)
+    anew = rows_before_retrainings(experiment.protocol, split)
+    trainings = 1 + experiment.refit + experiment.final + len(anew)
     parts = [PartOfRun("epoch" if model.trained_by_gradient else "fit", training.time, *epochs)]
-    parts += _after_epochs(model, split.train, experiment, limit, epochs)
+    parts += _after_epochs(model, split.train, experiment, limit, epochs, trainings)
+    if anew:
+        one = _with_more_rows("training anew in the test", training, split, sum(anew) / len(anew), best)
+        parts.append(one.repeated(len(anew)))
+    if experiment.protocol.trains_anew:
+        experiment = replace(experiment, protocol=experiment.protocol.with_settings({"retrain": "never"}))
     weights = 0.0
     if model.trained_by_gradient and len(experiment.protocol.instances(split, "valid")):
         least, most = (-(-number // experiment.eval_every) for number in epochs)
@@ -119,10 +128,10 @@ def estimate(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estim
         weights = sum(tensor.nbytes for tensor in model.state_dict().values()) / 1e6  # those of the best epoch
     test = measure_evaluation(experiment, model, split, "test", limit)
     if experiment.refit:
-        parts.append(_with_more_rows("refit", training, split, split.train_valid, best))
+        parts.append(_with_more_rows("refit", training, split, len(split.train_valid), best))
     parts.append(PartOfRun("test", test.time))
     if experiment.final:
-        parts.append(replace(_with_more_rows("fit on the whole log", training, split, log, best), once=True))
+        parts.append(replace(_with_more_rows("fit on the whole log", training, split, len(log), best), once=True))
     peak = largest(peak_memory_mb(), training.peak_mb, test.peak_mb)
     first = (PartOfRun("loading code", loading + test.loading, once=True), PartOfRun("split, checks", Time.of(watch)))
     return Estimate((*first, *parts), None if peak is None else round(peak + weights))
@@ -135,23 +144,22 @@ def estimate_fit(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> E
     times = model.config.epochs if isinstance(model, GradientModel) else 1
     name = "epoch" if model.trained_by_gradient else "fit"
     parts = [PartOfRun("loading code", training.loading, once=True), PartOfRun(name, training.time, times, times)]
-    parts += _after_epochs(model, log, experiment, limit, (times, times))
+    parts += _after_epochs(model, log, experiment, limit, (times, times), 1)
     return Estimate(tuple(parts), largest(peak_memory_mb(), training.peak_mb))
 
 
 def _after_epochs(
-    model: Model, rows: Log, experiment: Experiment, limit: float, epochs: tuple[int, int]
+    model: Model, rows: Log, experiment: Experiment, limit: float, epochs: tuple[int, int], trainings: int
 ) -> list[PartOfRun]:
-    """What a training does beside the steps of its epochs: fits of parts, and what is learnt after each epoch.
+    """What trainings do beside the steps of their epochs: fits of parts, and what is learnt after each epoch.
 
-    A refit and a fit on the whole log fit the parts again, to more rows; this is not in proportion, and counts once.
+    Later trainings fit the parts again, to more rows; this is not in proportion, and counts as if there were no more.
     """
     if not isinstance(model, GradientModel):
         return []
     parts = []
     for part in model.fitted_once():
         fit = measure_training(part, rows, experiment.seed, limit)
-        trainings = 1 + experiment.refit + experiment.final
         parts.append(PartOfRun(f"fit of {part.name}", fit.time, trainings, trainings))
     learning = model.learnt_each_epoch(rows)
     if learning is not None:
@@ -172,6 +180,6 @@ def _epochs(experiment: Experiment, model: Model, split: Split) -> tuple[tuple[i
     return (min(most, first + experiment.eval_every * experiment.patience), most), (first, most)
 
 
-def _with_more_rows(name: str, training: Measured, split: Split, rows: Log, times: tuple[int, int]) -> PartOfRun:
+def _with_more_rows(name: str, training: Measured, split: Split, rows: float, times: tuple[int, int]) -> PartOfRun:
     """The same training on more rows; an epoch or a fit takes longer in proportion."""
-    return PartOfRun(name, training.time * (len(rows) / len(split.train)), *times)
+    return PartOfRun(name, training.time * (rows / len(split.train)), *times)

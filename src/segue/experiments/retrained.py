@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from segue.data.splits import Split, by_date
 from segue.evaluation.prequential import periods
+from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.ranks import Ranks
 from segue.models.base.model import Model
@@ -19,6 +22,14 @@ from segue.reporting.console import progress
 
 if TYPE_CHECKING:
     from segue.experiments.experiment import Experiment
+
+
+def rows_before_retrainings(protocol: Protocol, split: Split) -> list[int]:
+    """The number of rows that each of these models but the first is trained on; empty where none is trained anew."""
+    if not (isinstance(protocol, RankingProtocol) and protocol.trains_anew):
+        return []
+    _, *later = periods(protocol.instances(split, "test"), protocol.retrain)
+    return np.searchsorted(np.sort(split.log.known_times), [start for start, _ in later]).tolist()
 
 
 def rank_retrained(experiment: Experiment, model: Model, split: Split, epochs: int) -> Ranks:
