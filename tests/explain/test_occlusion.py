@@ -310,6 +310,7 @@ def test_unknown_items_are_left_out_of_an_explanation() -> None:
     ("arguments", "message"),
     [
         ({}, "no user and no history given"),
+        ({"history": "i1"}, r"history='i1': must be a list of items, such as \['i1'\]"),
         ({"user": 1, "k": 0}, "k=0: must be at least 1"),
         ({"user": 1, "last": 0}, "last=0: must be at least 1"),
     ],

@@ -10,7 +10,7 @@ history, the rows from it on are the targets. An instance therefore never contai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.sessions import SessionRule, session_starts
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
-from segue.errors import ConfigError, DataError
+from segue.errors import ConfigError, DataError, require, unknown
 
 Part = Literal["valid", "test"]
 
@@ -169,6 +169,7 @@ class Split:
 
     def instances(self, part: Part) -> EvalInstances:
         """The evaluation instances of a held-out part; those without a target or a history are dropped and counted."""
+        require(part in get_args(Part), unknown("part of a split", part, get_args(Part)))
         first, stop = (self.valid, self.test) if part == "valid" else (self.test, self.log.stop)
         if self.target_mode == "each":
             user, row, end = self._each(first, stop)

@@ -70,6 +70,10 @@ class Experiment:
     baseline: bool = False
 
     def __post_init__(self) -> None:
+        require(
+            isinstance(self.protocol, Protocol),
+            f"protocol={self.protocol!r}: must be a Protocol, such as Protocol.named('leave-one-out')",
+        )
         _ = self._config
         require(self.eval_every >= 1, f"eval_every={self.eval_every}: must be at least 1")
         require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
@@ -116,6 +120,8 @@ class Experiment:
         Raises:
             DataError: no training rows are left, or no test instances.
         """
+        if not isinstance(log, Log):
+            raise DataError(f"a {type(log).__name__} is no log; load_log makes one of a file or a data frame")
         split = self.protocol.split(log)
         if not len(split.train):
             raise DataError(f"{log.name}: the protocol {self.protocol.name} leaves nothing to train on; choose another")

@@ -152,9 +152,12 @@ def make_query(
         strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: neither a user nor a history is given; there are other times, types or features than items, or a
-            type or the name of a feature is unknown; with `strict`, a name is unknown.
+        DataError: neither a user nor a history is given, or a text in place of a list of items; there are other times,
+            types or features than items, or a type or the name of a feature is unknown; with `strict`, a name is
+            unknown.
     """
+    if isinstance(history, str):
+        raise DataError(f"history={history!r}: must be a list of items, such as [{history!r}]")
     if user is None and history is None:
         raise DataError(
             "no user and no history given: pass --user USER or --history ITEMS (user= or history= in Python)"

@@ -273,6 +273,10 @@ def test_names_and_paths(tmp_path, monkeypatch):
         load_log("ml-10k")
     pl.DataFrame({"user": [1, 1, 2], "item": [5, 6, 5]}).write_csv(tmp_path / "events.csv")
     assert len(load_log(tmp_path / "events.csv")) == 3
+    frame = pl.read_csv(tmp_path / "events.csv")
+    assert len(load_log(frame)) == len(load_log(frame.lazy())) == 3
+    with pytest.raises(DataError, match="cannot read a log from a list; give a path, or a polars or pandas DataFrame"):
+        load_log([("a", "b", 1)])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "events.csv").rename("ml-100k")
     assert len(load_log("./ml-100k")) == len(load_log(Path("ml-100k"))) == 3

@@ -43,12 +43,12 @@ FRAME = "the polars frame"  # what `read_log` calls its source here; messages na
 CACHED_LOG = "log-1"  # folder of the cached log; the number is raised when the same files are read into another log
 
 
-def load_log(name_or_path: str | Path, **options: Any) -> Log:
-    """Load a data set of the catalogue, or read a path as `read_log` does.
+def load_log(name_or_path: Any, **options: Any) -> Log:
+    """Load a data set of the catalogue, or read a path or a data frame as `read_log` does.
 
     Args:
-        name_or_path: a key of `DATASETS` or a path. If a path could be mistaken for a name, give "./ml-100k" or a
-            `Path`.
+        name_or_path: a key of `DATASETS`, a path, or another source of `read_log`. If a path could be mistaken for a
+            name, give "./ml-100k" or a `Path`.
         options: of `read_log`, such as `min_rating=4` or `user_core=10`.
 
     Raises:
@@ -56,7 +56,8 @@ def load_log(name_or_path: str | Path, **options: Any) -> Log:
     """
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         return load_dataset(DATASETS[name_or_path], **options)
-    if not is_store_url(name_or_path) and not Path(name_or_path).exists():
+    is_path = isinstance(name_or_path, str | os.PathLike) and not is_store_url(name_or_path)
+    if is_path and not Path(name_or_path).exists():
         raise DataError(
             f"{name_or_path}: neither a file nor a data set of the catalogue"
             f"{did_you_mean(str(name_or_path), DATASETS)}; the catalogue has: {', '.join(DATASETS)}"
