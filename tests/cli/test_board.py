@@ -175,6 +175,7 @@ def test_a_range_over_orders_of_ties_is_refused_before_models_that_are_trained_a
     {
         "": "no log given: name data sets, files or folders",
         "events.csv events.csv": "events.csv is given twice",
+        "events.csv --protocol hgn,leave-one-out,hgn": "hgn is given twice; a board has each protocol once",
         "events.csv --final": "--final: a board measures models",
         "events.csv --minutes-per-model 0": "--minutes-per-model 0: must be above 0",
         "events.csv --jobs 0": "jobs=0: must be at least 1",

@@ -100,13 +100,13 @@ def board(
     """
     from segue.tuning.optuna_space import import_optuna
 
-    _check_options(logs, training, tie_range)
+    protocols: list[str | None] = [*split_names(protocol.protocol or "")] or [None]
+    _check_options(logs, protocols, training, tie_range)
     folder, names = output.out or FOLDER, chosen_models(models, exclude)
     inputs = [path for log in logs for path in reading.paths(log)]
     inputs += [*source_files(*split_names(models)), *(_list_file(word)[1] for word in lists or ())]
     check_outputs({"--json": output.json}, folder, inputs=inputs)
     check_folder_of_files(f"--out {folder}", folder)
-    protocols: list[str | None] = [*split_names(protocol.protocol or "")] or [None]
     options = [replace(protocol, protocol=name) for name in protocols]
     plans = [_plan(names, one, budget, training) for one in options]
     import_optuna()
@@ -126,12 +126,15 @@ def board(
     say(f"board: {folder / 'board.html'} and {folder / 'board.json'}; the same command resumes it")
 
 
-def _check_options(logs: Sequence[str], training: TrainingOptions, tie_range: int) -> None:
+def _check_options(
+    logs: Sequence[str], protocols: Sequence[str | None], training: TrainingOptions, tie_range: int
+) -> None:
     if not logs:
         raise ConfigError("no log given: name data sets, files or folders, such as segue board ml-100k events.csv")
-    twice = next((log for log in logs if logs.count(log) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"{twice} is given twice; a board has each log once")
+    for what, given in (("log", logs), ("protocol", protocols)):
+        twice = next((one for one in given if given.count(one) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{twice} is given twice; a board has each {what} once")
     if training.final:
         raise ConfigError("--final: a board measures models and fits none on the whole log; use `segue compare`")
     if tie_range:
