@@ -25,9 +25,14 @@ from segue.papers.verdict import figure_interval
 from segue.reporting.console import say
 from segue.resource_usage import largest, total
 
-SEEDS = (0, 1, 2)  # of methods that are trained three times
+SEEDS = (0, 1, 2)
 QUICK_EPOCHS = 1  # epochs of each training of a quick version
 TRAINING_RULES = ("monitor", "eval_every", "patience", "refit")  # settings of the experiment, not of the model
+
+
+def seeds_of(model: str) -> tuple[int, ...]:
+    """Three seeds, or one for a model whose figures do not depend on it. A training of over 15 CPU minutes has one."""
+    return SEEDS if find(model).depends_on_seed else SEEDS[:1]
 
 
 @dataclass(frozen=True, kw_only=True)

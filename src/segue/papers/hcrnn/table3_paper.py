@@ -7,14 +7,14 @@ the methods, or in the authors' program. The number of epochs is chosen on valid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn.common import METHOD_SPECS, METRICS, MONITOR, PROTOCOL
 from segue.papers.hcrnn.printed import BATCH_SIZE, PRINTED
-from segue.papers.methods import SEEDS, Method, printed_method
+from segue.papers.methods import SEEDS, Method, printed_method, seeds_of
 from segue.papers.printed_table import PrintedTable
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
@@ -28,13 +28,12 @@ BATCH_NOTE = (
 )
 
 
-def methods_as_printed(log: str, *, refit: bool, with_three_seeds: Collection[str] = ()) -> tuple[Method, ...]:
-    """The methods of the paper and two baselines that need no training.
+def methods_as_printed(log: str, *, refit: bool) -> tuple[Method, ...]:
+    """The methods of the paper and two baselines that need no training. HCRNN, whose training is long, has one seed.
 
     Args:
         log: its name in the catalogue.
         refit: whether the tested models are trained on train and validation.
-        with_three_seeds: the methods that are trained three times, the others once.
     """
 
     def experiment(model: str, preset: str | None = None, patience: int = 5, **settings: Any) -> Experiment:
@@ -70,16 +69,14 @@ def methods_as_printed(log: str, *, refit: bool, with_three_seeds: Collection[st
                     metric: value / 100
                     for metric, value in zip(METRICS, METHOD_SPECS[name].published[log], strict=True)
                 },
-                seeds=SEEDS if name in with_three_seeds else SEEDS[:1],
+                seeds=SEEDS[:1] if name.startswith("HCRNN") else seeds_of(experiments[name].model),
             )
             for name, printed in PRINTED.items()
         ),
     )
 
 
-METHODS = methods_as_printed(
-    "citeulike", refit=False, with_three_seeds=("BPR-MF", "LSTM4REC", "GRU4REC", "NARM", "STAMP")
-)
+METHODS = methods_as_printed("citeulike", refit=False)
 TABLE = PrintedTable(
     title="HCRNN (AAAI 2019), Table 3, CiteULike, the authors' split, as the paper says",
     log="citeulike",

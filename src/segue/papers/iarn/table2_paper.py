@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from segue.experiments.experiment import Experiment
-from segue.models.registry import find
 from segue.papers.iarn.common import CLOTHING_SETUP, METRICS, LogSetup
 from segue.papers.iarn.printed import FULL
 from segue.papers.iarn.table2 import EXTRA_BASELINES, UNSAID, methods_on, published_on
-from segue.papers.methods import Method, printed_method
+from segue.papers.methods import Method, printed_method, seeds_of
 from segue.papers.printed import grid
 from segue.papers.printed_table import PrintedTable
 from segue.papers.reproduction import Reproduction
@@ -55,8 +54,8 @@ def methods_as_printed(setup: LogSetup, *, iarn_lr: float) -> tuple[Method, ...]
         experiment = Experiment(
             model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2, monitor=monitor
         )
-        seeds = setup.seeds if find(model).depends_on_seed else setup.seeds[:1]
-        return printed_method(name, experiment, printed[name], seeds=seeds, **setup.columns_of(published[name]), **more)
+        figures = setup.columns_of(published[name])
+        return printed_method(name, experiment, printed[name], seeds=seeds_of(model), **figures, **more)
 
     return (
         *(one for one in methods_on(setup) if one.name in EXTRA_BASELINES),
