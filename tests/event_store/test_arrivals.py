@@ -98,9 +98,7 @@ def test_events_that_are_looked_for_again_during_a_read_are_found_by_the_next_on
             arrivals.look_again([2])
             return num_after(seq)
 
-        monkeypatch.setattr(store.events, "num_after", meanwhile)
-        assert arrivals.read_unseen(store.events) == []
-        monkeypatch.undo()
-        monkeypatch.setattr(module, "UNSETTLED", 2)
-        arrivals.settle()
+        with monkeypatch.context() as during:
+            during.setattr(store.events, "num_after", meanwhile)
+            assert arrivals.read_unseen(store.events) == []
         assert read(arrivals, store) == ["b"]

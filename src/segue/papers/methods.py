@@ -31,7 +31,7 @@ TRAINING_RULES = ("monitor", "eval_every", "patience", "refit")  # settings of t
 
 
 def seeds_of(model: str) -> tuple[int, ...]:
-    """Three seeds, or one for a model whose figures do not depend on it. A training of over 15 CPU minutes has one."""
+    """Three seeds, or one for a model whose figures do not depend on it; tables give one to the longest trainings."""
     return SEEDS if find(model).depends_on_seed else SEEDS[:1]
 
 

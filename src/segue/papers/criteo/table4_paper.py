@@ -1,6 +1,6 @@
 """Criteo's Table 4 as the study says: its methods with the settings of its Table 2, trained on the training part alone.
 
-The study does not print the number of epochs: validation chooses it. HM-LSTM, whose training is long, has one seed. A
+The study does not print the number of epochs: validation chooses it. HM-LSTM, the longest training, has one seed. A
 network is run with the study's four baselines, over the best of which its uplifts are. Best here is
 `segue.papers.criteo.table4`.
 """
